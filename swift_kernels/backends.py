@@ -1,0 +1,47 @@
+"""The one place that knows Triton may be missing."""
+
+import functools
+import importlib.util
+import os
+from typing import Literal
+
+import torch
+
+Backend = Literal["auto", "triton", "torch"]
+BACKENDS = ("auto", "triton", "torch")
+
+
+@functools.cache
+def is_triton_installed() -> bool:
+    return importlib.util.find_spec("triton") is not None
+
+
+def is_interpreting() -> bool:
+    """Whether Triton runs kernels in its interpreter, on CPU tensors (TRITON_INTERPRET=1)."""
+    return os.environ.get("TRITON_INTERPRET", "0") == "1"
+
+
+def choose_backend(backend: Backend, device: torch.device) -> Literal["triton", "torch"]:
+    """Resolve `auto`, and refuse what cannot run.
+
+    Raises:
+        ValueError: unknown backend, or Triton asked for where it cannot run.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"backend is {backend!r}, expected one of {', '.join(map(repr, BACKENDS))}")
+    if backend == "torch":
+        return "torch"
+    can_run = is_triton_installed() and (device.type == "cuda" or is_interpreting())
+    if backend == "auto":
+        return "triton" if can_run and device.type == "cuda" else "torch"
+    if not can_run:
+        reason = (
+            f"the tensors are on {device}"
+            if is_triton_installed()
+            else "the package triton is not installed"
+        )
+        raise ValueError(
+            f"backend is 'triton', but {reason}; move the tensors to a GPU with Triton installed, "
+            "set TRITON_INTERPRET=1 before importing triton, or pass backend='auto'"
+        )
+    return "triton"

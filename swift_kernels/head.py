@@ -1,0 +1,174 @@
+"""The trained weights of a SWIFT head, and what they were trained for."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from huggingface_hub import ModelHubMixin
+from torch import Tensor, nn
+
+from swift_kernels import head_files
+from swift_kernels.checks import (
+    FEATURES,
+    SCORED_TOKENS,
+    check_choice,
+    check_count,
+    check_layers,
+    check_tensors,
+)
+
+
+class RewardHead(
+    nn.Module,
+    ModelHubMixin,
+    library_name="swift-kernels",
+    tags=["reward-model", "best-of-n"],
+    license="apache-2.0",
+    model_card_template=head_files.MODEL_CARD_TEMPLATE,
+):
+    """One dot product for the reward and one for the gate of each token (arXiv 2505.12225).
+
+    Parameters (float32): `reward_weight [L, H]`, `reward_bias []`, and with a gate `gate_weight
+    [L, H]`, `gate_bias []`; L counts the selected layers.
+
+    Args:
+        num_layers: hidden states the model returns: `num_hidden_layers + 1`.
+        hidden_size: H.
+        gated: False leaves the gate out: a plain average of the rewards.
+        layers: ascending indices of the hidden states the head reads; None reads all.
+        base_model: the model it was trained for; None fits any model of the same shape.
+        scored_tokens: "fed" scores every response token but the last, which `generate` never
+            feeds to the model; "response" scores all of them.
+        feature: "hidden_states" or "logits".
+
+    Raises:
+        TypeError, ValueError: naming the argument.
+    """
+
+    def __init__(
+        self,
+        num_layers: int,
+        hidden_size: int,
+        *,
+        gated: bool = True,
+        layers: Sequence[int] | None = None,
+        base_model: str | None = None,
+        scored_tokens: str = "fed",
+        feature: str = "hidden_states",
+    ):
+        super().__init__()
+        self.num_layers = check_count(num_layers, "num_layers")
+        self.hidden_size = check_count(hidden_size, "hidden_size")
+        self.gated = bool(gated)
+        self.layers = check_layers(layers, num_layers)
+        self.base_model = base_model
+        self.scored_tokens = check_choice(scored_tokens, SCORED_TOKENS, "scored_tokens")
+        self.feature = check_choice(feature, FEATURES, "feature")
+        shape = (self.num_selected, hidden_size)
+        self.reward_weight = nn.Parameter(torch.empty(shape, dtype=torch.float32))
+        self.reward_bias = nn.Parameter(torch.empty((), dtype=torch.float32))
+        self.gate_weight = nn.Parameter(torch.empty_like(self.reward_weight)) if gated else None
+        self.gate_bias = nn.Parameter(torch.empty_like(self.reward_bias)) if gated else None
+        self.reset_parameters()
+
+    @property
+    def num_selected(self) -> int:
+        """Layers the head reads."""
+        return self.num_layers if self.layers is None else len(self.layers)
+
+    def reset_parameters(self) -> None:
+        """Uniform in +-1/sqrt(L*H), as `nn.Linear` over the concatenated states."""
+        bound = (self.num_selected * self.hidden_size) ** -0.5
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+
+    def stacked_weight(self) -> Tensor:
+        """float32 `[R, L, H]`: the reward's weights, then the gate's where there is one."""
+        weights = [self.reward_weight, self.gate_weight] if self.gated else [self.reward_weight]
+        return torch.stack(weights).float()
+
+    def forward(self, hidden_states, attention_mask=None, **kwargs):
+        """`score_candidates(hidden_states, self, attention_mask, **kwargs)`."""
+        from swift_kernels.scoring import score_candidates
+
+        return score_candidates(hidden_states, self, attention_mask, **kwargs)
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={value!r}" for name, value in self.config().items())
+
+    def config(self) -> dict:
+        """The constructor's arguments, as saved in config.json."""
+        return {
+            "num_layers": self.num_layers,
+            "hidden_size": self.hidden_size,
+            "gated": self.gated,
+            "layers": None if self.layers is None else list(self.layers),
+            "base_model": self.base_model,
+            "scored_tokens": self.scored_tokens,
+            "feature": self.feature,
+        }
+
+    def save_pretrained(self, save_directory: str | Path, **kwargs):
+        """Write config.json, model.safetensors and a model card; each file is whole or absent.
+
+        Takes the arguments of `huggingface_hub.ModelHubMixin.save_pretrained`.
+        """
+        with head_files.replace_folder(Path(save_directory)) as staging:
+            result = super().save_pretrained(staging, **kwargs)
+        return result
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        head_files.write(save_directory, self.config(), self.state_dict())
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs) -> "RewardHead":
+        """Load a head from a local folder or a hub id. Reads safetensors and JSON only.
+
+        Takes the arguments of `huggingface_hub.ModelHubMixin.from_pretrained`.
+
+        Raises:
+            FileNotFoundError: there is no such folder, or it misses a file.
+            ValueError: a file is damaged, or the weights do not fit the configuration.
+        """
+        head_files.check_source(pretrained_model_name_or_path)
+        return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+
+    @classmethod
+    def _from_pretrained(cls, *, model_id: str, device: str = "cpu", **kwargs) -> "RewardHead":
+        hub_options = {name: kwargs.pop(name) for name in head_files.HUB_OPTIONS if name in kwargs}
+        config, tensors = head_files.read(model_id, hub_options)
+        try:
+            head = cls(**config)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"config.json of {model_id} does not describe a head: {error}") from error
+        head.load_tensors(tensors, model_id)
+        return head.to(device)
+
+    @classmethod
+    def from_reference_checkpoint(
+        cls, path: str | Path, num_layers: int, hidden_size: int, **kwargs
+    ) -> "RewardHead":
+        """Load a `.pt` file of the paper's code, gated or not, with weights-only loading.
+
+        Args:
+            path: a state dict with `fused_layer.weight [2, L*H]` (row 0 gate, row 1 reward) and
+                `fused_layer.bias [2]`, or `reward_layer.weight [1, L*H]` and its bias.
+            num_layers, hidden_size: L and H of the model it was trained for.
+            **kwargs: further arguments of the constructor. Without `scored_tokens` the paper's
+                span is taken: "response".
+
+        Raises:
+            FileNotFoundError, ValueError: no such file, a pickle that holds more than tensors,
+                or tensors of other names or shapes.
+        """
+        tensors, gated = head_files.read_reference_checkpoint(Path(path))
+        kwargs.setdefault("scored_tokens", "response")
+        head = cls(num_layers, hidden_size, gated=gated, **kwargs)
+        head.load_tensors(head_files.split_fused(tensors, head.num_selected, hidden_size, path), path)
+        return head
+
+    def load_tensors(self, tensors: dict[str, Tensor], source) -> None:
+        """Replace the weights by `tensors` after checking names, shapes and values."""
+        expected = {name: tuple(value.shape) for name, value in self.state_dict().items()}
+        check_tensors(tensors, expected, source)
+        self.load_state_dict(tensors)

@@ -1,0 +1,65 @@
+"""Dot products of every token with the head's weights, in PyTorch, with a gradient.
+
+No concatenation: one layer at a time, in blocks of tokens small enough to stay in cache.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from swift_kernels.launch import torch_block_tokens
+
+
+def project_tokens(layers: Sequence[Tensor], weight: Tensor) -> Tensor:
+    """Sum over the layers of `<h, weight>`.
+
+    Args:
+        layers: L tensors `[N, T, H]`, float32, float16 or bfloat16, any strides.
+        weight: float32 `[R, L, H]`; R is 2 with a gate, 1 without.
+
+    Returns:
+        float32 `[R, N, T]`, differentiable with respect to both.
+    """
+    return _ProjectTokens.apply(weight, *layers)
+
+
+class _ProjectTokens(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, weight, *layers):
+        ctx.save_for_backward(weight, *layers)
+        out = weight.new_zeros(len(weight), layers[0].shape[0] * layers[0].shape[1])  # [R, N*T]
+        for index, layer in enumerate(layers):
+            for tokens, rows in _float_blocks(layer):
+                out[:, tokens] += weight[:, index] @ rows.T  # [R, H] @ [H, block]
+        return out.view(len(weight), *layers[0].shape[:2])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):  # [R, N, T]
+        weight, *layers = ctx.saved_tensors
+        flat_grad = grad.flatten(1)  # [R, N*T]
+        has_grad = (flat_grad != 0).any(0)  # [N*T]; masked tokens have none, and may hold NaN
+        grad_weight = torch.zeros_like(weight) if ctx.needs_input_grad[0] else None
+        if grad_weight is not None:
+            for index, layer in enumerate(layers):
+                for tokens, rows in _float_blocks(layer):
+                    rows = torch.where(has_grad[tokens, None], rows, 0)
+                    grad_weight[:, index] += flat_grad[:, tokens] @ rows
+        grad_layers = [
+            torch.einsum("rnt,rh->nth", grad, weight[:, index]).to(layer.dtype)
+            if ctx.needs_input_grad[index + 1]
+            else None
+            for index, layer in enumerate(layers)
+        ]
+        return grad_weight, *grad_layers
+
+
+def _float_blocks(layer: Tensor):
+    """Slices of the N*T tokens, and their states as float32 `[block, H]`."""
+    rows = layer.flatten(0, 1)  # a view for every layout that has one
+    block = torch_block_tokens(layer.device.type)
+    for start in range(0, len(rows), block):
+        tokens = slice(start, min(start + block, len(rows)))
+        yield tokens, rows[tokens].float()

@@ -1,0 +1,85 @@
+"""The score kept running while tokens are written: two floats per candidate."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from swift_kernels.backends import Backend, choose_backend
+from swift_kernels.checks import (
+    check_active,
+    check_count,
+    check_hidden_states,
+    check_step_shape,
+)
+from swift_kernels.head import RewardHead
+from swift_kernels.reference import divide_sums
+
+
+class RunningScore:
+    """Scores of N candidates, one token at a time; equal to `score_candidates` on the whole.
+
+    The score is a ratio of two sums over the tokens (arXiv 2505.12225, section 3), so no hidden
+    state has to be kept: memory is two floats and a flag per candidate, whatever the length.
+
+    Args:
+        head: the trained weights, on `device`.
+        num_candidates: N.
+        device: where the hidden states will come from; None takes the head's.
+        backend: "auto", "triton" or "torch".
+    """
+
+    def __init__(
+        self,
+        head: RewardHead,
+        num_candidates: int,
+        device: torch.device | str | None = None,
+        *,
+        backend: Backend = "auto",
+    ):
+        device = head.reward_weight.device if device is None else torch.device(device)
+        self.num_candidates = check_count(num_candidates, "num_candidates")
+        self.backend = choose_backend(backend, device)
+        self.head = head
+        self.weight = head.stacked_weight().detach()  # [R, L, H], stacked once
+        self.weighted_sum = torch.zeros(num_candidates, device=device)  # [N] sum of gate * reward
+        self.gate_sum = torch.zeros(num_candidates, device=device)  # [N]
+        self.has_tokens = torch.zeros(num_candidates, dtype=torch.bool, device=device)  # [N]
+
+    @torch.no_grad()
+    def update(self, step_hidden_states: Sequence[Tensor] | Tensor, active: Tensor) -> None:
+        """Add one token of each active candidate.
+
+        Args:
+            step_hidden_states: L tensors `[N, 1, H]`, or one `[L, N, 1, H]`.
+            active: `[N]` bool or integer, 1 = this token counts; rows with 0 may hold NaN.
+
+        Raises:
+            TypeError, ValueError: an input does not fit the head or `num_candidates`.
+        """
+        layers = check_hidden_states(step_hidden_states, self.head)
+        check_step_shape(layers, self.num_candidates)
+        active = check_active(active, self.num_candidates, self.weighted_sum.device)
+        if self.backend == "triton":
+            from swift_kernels.step_kernel import launch_step
+
+            launch_step(layers, self.head, active, self.weighted_sum, self.gate_sum)
+        else:
+            self._add_with_torch(layers, active)
+        self.has_tokens |= active
+
+    def scores(self) -> Tensor:
+        """float32 `[N]`; -inf for a candidate that had no token yet."""
+        return divide_sums(self.weighted_sum, self.gate_sum, self.has_tokens)
+
+    def _add_with_torch(self, layers: Sequence[Tensor], active: Tensor) -> None:
+        states = torch.stack([layer.squeeze(1) for layer in layers]).float()  # [L, N, H], one step
+        projected = torch.bmm(states, self.weight.permute(1, 2, 0)).sum(0)  # [N, R]
+        rewards = projected[:, 0] + self.head.reward_bias
+        gates = (
+            torch.sigmoid(projected[:, 1] + self.head.gate_bias)
+            if self.head.gated
+            else torch.ones_like(rewards)
+        )
+        self.weighted_sum += torch.where(active, gates * rewards, 0)
+        self.gate_sum += torch.where(active, gates, 0)
