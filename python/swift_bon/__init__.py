@@ -1,0 +1,7 @@
+"""Best-of-N around Hugging Face `generate`, scored while it generates."""
+
+from swift_bon.decoding import BestOfNDecoding, BestOfNOutput
+from swift_bon.generation import BestOfN, Candidate, best_of_n
+from swift_bon.models import load_model
+
+__all__ = ["BestOfN", "BestOfNDecoding", "BestOfNOutput", "Candidate", "best_of_n", "load_model"]

@@ -1,0 +1,175 @@
+"""Hidden states of a forward pass, taken by hooks: no copy, no `output_hidden_states`.
+
+The tensors are the ones Hugging Face returns as `hidden_states`: the input of every decoder block,
+and the output of the final norm, which is the decoder's `last_hidden_state`.
+"""
+
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class DecoderParts(NamedTuple):
+    """Where the hidden states of a model appear."""
+
+    decoder: nn.Module  # its `last_hidden_state` is the output of the final norm
+    blocks: nn.ModuleList  # block l takes hidden state l
+
+
+_verified_parts: "weakref.WeakKeyDictionary[nn.Module, DecoderParts]" = weakref.WeakKeyDictionary()
+_open_captures: "weakref.WeakKeyDictionary[nn.Module, set[int]]" = weakref.WeakKeyDictionary()
+_open_lock = threading.Lock()
+
+
+def num_hidden_layers(model: nn.Module) -> int:
+    return model.config.get_text_config(decoder=True).num_hidden_layers
+
+
+def find_decoder_parts(model: nn.Module) -> DecoderParts:
+    """The decoder and its blocks, checked once per model against `output_hidden_states=True`.
+
+    Raises:
+        ValueError: no list of blocks reproduces the model's own hidden states, bit for bit.
+    """
+    if model not in _verified_parts:
+        _verified_parts[model] = _search_decoder_parts(model)
+    return _verified_parts[model]
+
+
+def _search_decoder_parts(model: nn.Module) -> DecoderParts:
+    num_blocks = num_hidden_layers(model)
+    decoder = model.get_decoder()
+    candidates = [
+        module
+        for module in decoder.modules()
+        if isinstance(module, nn.ModuleList) and len(module) == num_blocks
+    ]
+    for blocks in candidates:
+        parts = DecoderParts(decoder, blocks)
+        if _reproduces_hidden_states(model, parts):
+            return parts
+    raise ValueError(
+        f"{type(model).__name__} cannot be captured: none of its {len(candidates)} lists of "
+        f"{num_blocks} blocks has the hidden states that output_hidden_states=True returns; "
+        "score its outputs.hidden_states with swift_kernels.score_candidates instead"
+    )
+
+
+@torch.no_grad()
+def _reproduces_hidden_states(model: nn.Module, parts: DecoderParts) -> bool:
+    """One short forward, batch of 2 with left padding, captured both ways at once."""
+    device = model.get_input_embeddings().weight.device
+    attention_mask = torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]], device=device)
+    vocab_size = model.get_input_embeddings().weight.shape[0]
+    input_ids = torch.arange(10, device=device).view(2, 5) % vocab_size
+    captured: list[tuple[Tensor, ...]] = []
+    was_training = model.training
+    model.eval()
+    try:
+        with Capture(model, captured.append, parts=parts):
+            outputs = model(
+                input_ids=input_ids,
+                attention_mask=attention_mask,
+                output_hidden_states=True,
+                use_cache=False,
+            )
+    finally:
+        model.train(was_training)
+    expected = outputs.hidden_states
+    kept = attention_mask.bool()
+    return (
+        len(captured) == 1
+        and expected is not None
+        and len(captured[0]) == len(expected)
+        and all(
+            state.shape == other.shape and torch.equal(state[kept], other[kept])
+            for state, other in zip(captured[0], expected, strict=True)
+        )
+    )
+
+
+class Capture:
+    """While open, hands the hidden states of every forward of this thread to a function.
+
+    Args:
+        model: a Hugging Face decoder.
+        receive: called after the decoder with L tensors `[N, T, H]`.
+        layers: indices of the hidden states wanted; None takes all.
+        parts: where to hook; None finds and verifies them.
+
+    Forwards of other threads pass by unseen, so two threads may generate with one model. A second
+    capture of one model in one thread is refused with a RuntimeError.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        receive: Callable[[tuple[Tensor, ...]], None],
+        *,
+        layers: Sequence[int] | None = None,
+        parts: DecoderParts | None = None,
+    ):
+        self.model = model
+        self.receive = receive
+        self.parts = find_decoder_parts(model) if parts is None else parts
+        num_layers = len(self.parts.blocks) + 1
+        self.layers = tuple(range(num_layers)) if layers is None else tuple(layers)
+        self.paused = False  # True lets forwards pass by, a prefill for one
+        self._states: list[Tensor] = []
+        self._handles: list = []
+        self._thread = 0
+
+    def __enter__(self) -> "Capture":
+        self._thread = threading.get_ident()
+        with _open_lock:
+            threads = _open_captures.setdefault(self.model, set())
+            if self._thread in threads:
+                raise RuntimeError(
+                    "this model is already being scored in this thread: a generate call inside "
+                    "another one would mix their scores; finish the first, or use a second model"
+                )
+            threads.add(self._thread)
+        decoder, blocks = self.parts
+        for index in self.layers:
+            if index < len(blocks):
+                hook = blocks[index].register_forward_pre_hook(self._take_input, with_kwargs=True)
+                self._handles.append(hook)
+        self._handles.append(decoder.register_forward_pre_hook(self._start))
+        self._handles.append(decoder.register_forward_hook(self._finish))
+        return self
+
+    def __exit__(self, *exc_info) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._states.clear()
+        with _open_lock:
+            _open_captures[self.model].discard(self._thread)
+
+    def _is_mine(self) -> bool:
+        return not self.paused and threading.get_ident() == self._thread
+
+    def _start(self, module, args) -> None:
+        if self._is_mine():
+            self._states.clear()  # of a forward that failed half-way
+
+    def _take_input(self, module, args, kwargs) -> None:
+        if self._is_mine():
+            self._states.append(args[0] if args else kwargs["hidden_states"])
+
+    def _finish(self, module, args, output) -> None:
+        if not self._is_mine():
+            return
+        states, self._states = self._states, []
+        if self.layers[-1] == len(self.parts.blocks):
+            states.append(output[0])  # last_hidden_state
+        if len(states) != len(self.layers):
+            raise RuntimeError(
+                f"a forward of {type(self.model).__name__} gave {len(states)} hidden states, "
+                f"expected {len(self.layers)}: its blocks ran more or less than once"
+            )
+        self.receive(tuple(states))

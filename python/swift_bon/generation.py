@@ -1,0 +1,207 @@
+"""Best-of-N in one call: prompts in, the best candidate of each out."""
+
+import gc
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from swift_kernels import RewardHead, select_best
+from swift_kernels.checks import check_count
+from transformers import GenerationConfig, StoppingCriteriaList, StopStringCriteria
+
+from swift_bon.checks import (
+    check_generate_kwargs,
+    check_head_fits,
+    check_prompt_length,
+    check_prompts,
+)
+from swift_bon.decoding import ScoredDecoding
+from swift_bon.prompts import pad_left, pad_token_id, render_prompts
+from swift_bon.sampling import stream_seed
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One response. `token_ids` includes the token that ended it and no padding."""
+
+    text: str
+    score: float  # NaN without a head, -inf where no token was scored
+    token_ids: list[int]
+    mean_logprob: float  # under the model, before temperature and truncation
+
+
+@dataclass(frozen=True)
+class BestOfN:
+    """The pick for one prompt, and all it was picked from."""
+
+    text: str
+    score: float
+    index: int
+    candidates: list[Candidate]
+
+
+def best_of_n(
+    model,
+    tokenizer,
+    prompts: str | Sequence,
+    head: RewardHead,
+    num_return_sequences: int = 16,
+    *,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    **generate_kwargs,
+) -> list[BestOfN]:
+    """Sample N candidates per prompt, score them while they are written, return the best.
+
+    Args:
+        model, tokenizer: a decoder-only Hugging Face model and its tokenizer.
+        prompts: a string (one user message), chat messages, or a list of either.
+        head: trained for this model.
+        num_return_sequences: N, candidates per prompt.
+        batch_size: candidates generated at a time; None takes all. Halved when memory runs out.
+        seed: of the random streams, one for each candidate, so that what is sampled does not
+            depend on `batch_size`. None draws one from PyTorch's generator.
+        **generate_kwargs: pass straight to `generate`. `do_sample` is True unless given.
+
+    Returns:
+        one `BestOfN` per prompt, in order.
+
+    Raises:
+        TypeError, ValueError: bad input, or a way of decoding that cannot be scored.
+    """
+    chats = check_prompts(prompts)
+    check_count(num_return_sequences, "num_return_sequences")
+    check_head_fits(head, model)
+    if seed is None:
+        seed = int(torch.randint(2**62, ()))
+    rows = sample_candidates(
+        model,
+        tokenizer,
+        chats,
+        head,
+        num_return_sequences,
+        stream_keys=[(seed, index) for index in range(len(chats))],
+        batch_size=batch_size,
+        **generate_kwargs,
+    )
+    return [pick_best(candidates) for candidates in rows]
+
+
+def pick_best(candidates: list[Candidate]) -> BestOfN:
+    scores = torch.tensor([candidate.score for candidate in candidates], dtype=torch.float64)
+    index = int(select_best(scores, len(candidates)))
+    best = candidates[index]
+    return BestOfN(best.text, best.score, index, candidates)
+
+
+def sample_candidates(
+    model,
+    tokenizer,
+    chats: Sequence[list[dict]],
+    head: RewardHead | None,
+    num_return_sequences: int,
+    *,
+    stream_keys: Sequence,
+    batch_size: int | None = None,
+    **generate_kwargs,
+) -> list[list[Candidate]]:
+    """N candidates of each chat, scored where there is a head.
+
+    Args:
+        stream_keys: one per chat; the same key samples the same candidates, whatever the batch.
+
+    The other arguments are those of `best_of_n`.
+    """
+    check_generate_kwargs(generate_kwargs)
+    batch_size = check_count(
+        batch_size or max(1, len(chats) * num_return_sequences), "batch_size"
+    )
+    generate_kwargs = _with_defaults(model, tokenizer, generate_kwargs, num_return_sequences)
+    prompt_ids = render_prompts(tokenizer, chats)
+    max_new_tokens = _max_new_tokens(model, generate_kwargs)
+    for index, ids in enumerate(prompt_ids):
+        check_prompt_length(len(ids), max_new_tokens, model, index)
+    pairs = [(p, n) for p in range(len(chats)) for n in range(num_return_sequences)]
+    candidates: list[Candidate] = []
+    while len(candidates) < len(pairs):
+        batch = pairs[len(candidates) : len(candidates) + batch_size]
+        try:
+            candidates += _sample_batch(
+                model,
+                tokenizer,
+                [prompt_ids[p] for p, _ in batch],
+                [stream_seed(stream_keys[p], n) for p, n in batch],
+                head,
+                generate_kwargs,
+            )
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error) or len(batch) == 1:
+                raise
+            batch_size = len(batch) // 2
+        else:
+            continue
+        gc.collect()  # outside the handler, so that the failed batch is not kept by its traceback
+        torch.cuda.empty_cache()
+    return [
+        candidates[start : start + num_return_sequences]
+        for start in range(0, len(pairs), num_return_sequences)
+    ]
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _with_defaults(model, tokenizer, generate_kwargs: dict, num_return_sequences: int) -> dict:
+    """`generate`'s arguments with sampling on and stop strings as a criterion of their own."""
+    kwargs = dict(generate_kwargs)
+    config = kwargs.get("generation_config")
+    if config is None:
+        kwargs.setdefault("do_sample", True)
+    do_sample = kwargs.get("do_sample", getattr(config, "do_sample", None))
+    if not do_sample and num_return_sequences > 1:
+        raise ValueError(
+            f"do_sample is {do_sample} and num_return_sequences {num_return_sequences}: greedy "
+            "decoding writes the same candidate every time; pass do_sample=True, or "
+            "num_return_sequences=1"
+        )
+    stop_strings = kwargs.pop("stop_strings", None)
+    if stop_strings is None and config is not None and config.stop_strings is not None:
+        kwargs["generation_config"] = config = GenerationConfig.from_dict(config.to_dict())
+        stop_strings, config.stop_strings = config.stop_strings, None
+    if stop_strings is not None:  # transformers hands no tokenizer to a callable decoding method
+        criteria = StoppingCriteriaList(kwargs.get("stopping_criteria") or [])
+        criteria.append(StopStringCriteria(tokenizer, stop_strings))
+        kwargs["stopping_criteria"] = criteria
+    if kwargs.get("pad_token_id") is None and getattr(config, "pad_token_id", None) is None:
+        kwargs["pad_token_id"] = pad_token_id(tokenizer)
+    return kwargs
+
+
+def _max_new_tokens(model, generate_kwargs: dict) -> int | None:
+    config = generate_kwargs.get("generation_config") or model.generation_config
+    return generate_kwargs.get("max_new_tokens", config.max_new_tokens)
+
+
+def _sample_batch(
+    model,
+    tokenizer,
+    prompt_ids: list[list[int]],
+    seeds: list[int],
+    head: RewardHead | None,
+    generate_kwargs: dict,
+) -> list[Candidate]:
+    device = model.get_input_embeddings().weight.device
+    inputs = pad_left(prompt_ids, generate_kwargs.get("pad_token_id") or 0, device)
+    method = ScoredDecoding(head, seeds=seeds, with_logprobs=True)
+    result = model.generate(
+        **inputs, **{**generate_kwargs, "num_return_sequences": 1, "custom_generate": method}
+    )
+    sequences = result.output if isinstance(result.output, torch.Tensor) else result.output.sequences
+    responses = sequences[:, inputs["input_ids"].shape[1] :].tolist()
+    num_tokens = result.num_tokens.tolist()
+    scores = [float("nan")] * len(seeds) if result.scores is None else result.scores.tolist()
+    token_ids = [ids[:length] for ids, length in zip(responses, num_tokens, strict=True)]
+    texts = tokenizer.batch_decode(token_ids, skip_special_tokens=True)
+    rows = zip(texts, scores, token_ids, result.mean_logprobs.tolist(), strict=True)
+    return [Candidate(*row) for row in rows]

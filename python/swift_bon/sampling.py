@@ -1,0 +1,67 @@
+"""Logits processors: a random stream per candidate, and the log-probability of what was sampled."""
+
+import hashlib
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessor
+
+
+def stream_seed(*key: object) -> int:
+    """A 63-bit seed from any key, the same on every machine."""
+    digest = hashlib.sha256("\x1f".join(map(str, key)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+class CandidateSampler(LogitsProcessor):
+    """Samples each candidate from a random stream of its own, last in the list of processors.
+
+    `generate` draws from one stream for the whole batch, so what a candidate says depends on its
+    neighbours. Here it depends on its seed alone: batches may be of any size, halved, or resumed.
+    The token is chosen by inverting the cumulative distribution at one uniform number, and the
+    other logits become -inf, so that `generate` can only take that token.
+
+    Args:
+        seeds: one per candidate, `[N]`.
+    """
+
+    def __init__(self, seeds: Sequence[int]):
+        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        uniform = torch.tensor(
+            [torch.rand((), generator=generator, dtype=torch.float64) for generator in self.generators]
+        ).to(scores.device)  # [N]
+        cumulative = scores.float().softmax(dim=-1).cumsum(dim=-1)  # [N, V]
+        target = (uniform * cumulative[:, -1]).to(cumulative.dtype)  # [N]
+        token = torch.searchsorted(cumulative, target[:, None], right=True)  # [N, 1]
+        last_possible = (cumulative < cumulative[:, -1:]).sum(dim=-1, keepdim=True)
+        token = torch.minimum(token, last_possible)  # rounding may put the target on the end
+        return torch.full_like(scores, float("-inf")).scatter_(1, token, 0.0)
+
+
+class SampledLogProb(LogitsProcessor):
+    """Mean log-probability of each candidate's tokens under the model, first in the list.
+
+    Before temperature and truncation. Kept running, like the score: one float per candidate.
+    """
+
+    def __init__(self, num_candidates: int, device: torch.device):
+        self.total = torch.zeros(num_candidates, device=device)  # [N]
+        self.logits: Tensor | None = None
+        self.log_normalizer: Tensor | None = None
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        self.logits = scores
+        self.log_normalizer = scores.float().logsumexp(dim=-1)  # [N]
+        return scores
+
+    def add(self, token_ids: Tensor, counts: Tensor) -> None:
+        """Add the newest tokens `[N]` of the candidates where `counts`, `[N]`."""
+        chosen = self.logits.gather(1, token_ids[:, None]).squeeze(1).float()
+        self.total += torch.where(counts, chosen - self.log_normalizer, 0)
+
+    def mean(self, num_tokens: Tensor) -> Tensor:
+        """Per candidate `[N]`, given its number of tokens `[N]`."""
+        return self.total / num_tokens.clamp(min=1)
