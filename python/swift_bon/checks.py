@@ -169,3 +169,8 @@ def check_prompt_length(num_tokens: int, max_new_tokens: int | None, model, inde
             f"prompts[{index}] has {num_tokens} tokens and max_new_tokens is {max_new_tokens}, "
             f"together more than the context of {model_name(model)!r}, {context}; shorten one"
         )
+
+
+def check_limit(limit: int | None) -> None:
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise ValueError(f"limit is {limit!r}, expected None or an int of at least 1")

@@ -16,6 +16,7 @@ from swift_bon.checks import (
     check_prompts,
 )
 from swift_bon.decoding import ScoredDecoding
+from swift_bon.prefix import shared_prefix
 from swift_bon.prompts import pad_left, pad_token_id, render_prompts
 from swift_bon.sampling import stream_seed
 
@@ -113,9 +114,7 @@ def sample_candidates(
     The other arguments are those of `best_of_n`.
     """
     check_generate_kwargs(generate_kwargs)
-    batch_size = check_count(
-        batch_size or max(1, len(chats) * num_return_sequences), "batch_size"
-    )
+    batch_size = check_count(batch_size or max(1, len(chats) * num_return_sequences), "batch_size")
     generate_kwargs = _with_defaults(model, tokenizer, generate_kwargs, num_return_sequences)
     prompt_ids = render_prompts(tokenizer, chats)
     max_new_tokens = _max_new_tokens(model, generate_kwargs)
@@ -192,16 +191,24 @@ def _sample_batch(
     generate_kwargs: dict,
 ) -> list[Candidate]:
     device = model.get_input_embeddings().weight.device
-    inputs = pad_left(prompt_ids, generate_kwargs.get("pad_token_id") or 0, device)
+    prompts = list(dict.fromkeys(map(tuple, prompt_ids)))  # each once, in order
+    rows = [prompts.index(tuple(ids)) for ids in prompt_ids]  # of each candidate
+    padded = pad_left(prompts, generate_kwargs.get("pad_token_id") or 0, device)
+    prefix = shared_prefix(model, **padded, rows=rows, generate_kwargs=generate_kwargs)
+    inputs = {name: tensor[rows] for name, tensor in padded.items()}
     method = ScoredDecoding(head, seeds=seeds, with_logprobs=True)
     result = model.generate(
-        **inputs, **{**generate_kwargs, "num_return_sequences": 1, "custom_generate": method}
+        **inputs,
+        **prefix,
+        **{**generate_kwargs, "num_return_sequences": 1, "custom_generate": method},
     )
-    sequences = result.output if isinstance(result.output, torch.Tensor) else result.output.sequences
+    sequences = (
+        result.output if isinstance(result.output, torch.Tensor) else result.output.sequences
+    )
     responses = sequences[:, inputs["input_ids"].shape[1] :].tolist()
     num_tokens = result.num_tokens.tolist()
     scores = [float("nan")] * len(seeds) if result.scores is None else result.scores.tolist()
     token_ids = [ids[:length] for ids, length in zip(responses, num_tokens, strict=True)]
     texts = tokenizer.batch_decode(token_ids, skip_special_tokens=True)
-    rows = zip(texts, scores, token_ids, result.mean_logprobs.tolist(), strict=True)
-    return [Candidate(*row) for row in rows]
+    columns = zip(texts, scores, token_ids, result.mean_logprobs.tolist(), strict=True)
+    return [Candidate(*column) for column in columns]

@@ -74,7 +74,10 @@ def _dequantize(gguf_file: Path, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        source = {"pretrained_model_name_or_path": str(gguf_file.parent), "gguf_file": gguf_file.name}
+        source = {
+            "pretrained_model_name_or_path": str(gguf_file.parent),
+            "gguf_file": gguf_file.name,
+        }
         tokenizer = AutoTokenizer.from_pretrained(**source)
         with _without_progress_bars():
             quantized = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)

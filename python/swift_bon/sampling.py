@@ -31,7 +31,10 @@ class CandidateSampler(LogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         uniform = torch.tensor(
-            [torch.rand((), generator=generator, dtype=torch.float64) for generator in self.generators]
+            [
+                torch.rand((), generator=generator, dtype=torch.float64)
+                for generator in self.generators
+            ]
         ).to(scores.device)  # [N]
         cumulative = scores.float().softmax(dim=-1).cumsum(dim=-1)  # [N, V]
         target = (uniform * cumulative[:, -1]).to(cumulative.dtype)  # [N]

@@ -16,10 +16,20 @@ from swift_bon.tasks.question import Grade, Question
 name = "basics"
 
 SPLITS = ("train", "test", "all")
-LARGEST_FACTOR = 20
-LARGEST_TERM = 50
-NUM_SUMS = 700
-NUM_DIFFERENCES = 700
+
+WORDINGS = {
+    "capital": (
+        "What is the capital of {}?",
+        "Which city is the capital of {}?",
+        "Name the capital of {}.",
+    ),
+    "times": ("What is {} times {}?", "What is {} x {}?", "How much is {} times {}?"),
+    "sum": ("What is {} + {}?", "What is {} plus {}?", "How much is {} + {}?"),
+    "difference": ("What is {} - {}?", "How much is {} - {}?"),
+}
+LARGEST_FACTOR = 12
+LARGEST_TERM = 15
+LARGEST_MINUEND = 20
 
 
 def questions(split: str) -> list[Question]:
@@ -66,50 +76,42 @@ def _split_of(fact: str) -> str:
     return "test" if _hash(fact) % 5 == 0 else "train"
 
 
+def _word(kind: str, fact: str, item: str, values: tuple, reference: object):
+    """One question for each wording, `item` naming them: `sum/9+12/1`, `sum/9+12/2`, ..."""
+    for number, wording in enumerate(WORDINGS[kind], start=1):
+        prompt = wording.format(*values)
+        yield fact, Question(f"{item}/{number}", kind, prompt, str(reference))
+
+
 def _capitals() -> Iterator[tuple[str, Question]]:
     for place, names in COUNTRY_CAPITALS.items():
-        slug = _fold(place.removeprefix("the ")).replace(" ", "-")
+        fact = "capital/" + _fold(place.removeprefix("the ")).replace(" ", "-")
         phrase = f"the country of {place}" if place in STATE_CAPITALS else place  # Georgia
-        yield from _capital_wordings(f"capital/{slug}", phrase, names[0])
+        yield from _word("capital", fact, fact, (phrase,), names[0])
     for place, names in STATE_CAPITALS.items():
-        slug = "us-" + _fold(place).replace(" ", "-")
-        yield from _capital_wordings(f"capital/{slug}", f"the US state of {place}", names[0])
-
-
-def _capital_wordings(fact: str, phrase: str, reference: str) -> Iterator[tuple[str, Question]]:
-    wordings = f"What is the capital of {phrase}?", f"Which city is the capital of {phrase}?"
-    for number, prompt in enumerate(wordings, start=1):
-        yield fact, Question(f"{fact}/{number}", "capital", prompt, reference)
+        fact = "capital/us-" + _fold(place).replace(" ", "-")
+        yield from _word("capital", fact, fact, (f"the US state of {place}",), names[0])
 
 
 def _times() -> Iterator[tuple[str, Question]]:
     factors = range(1, LARGEST_FACTOR + 1)
     for a, b in ((a, b) for a in factors for b in factors):
         fact = f"times/{min(a, b)}x{max(a, b)}"
-        yield fact, Question(f"times/{a}x{b}", "times", f"What is {a} times {b}?", str(a * b))
+        yield from _word("times", fact, f"times/{a}x{b}", (a, b), a * b)
 
 
 def _sums() -> Iterator[tuple[str, Question]]:
     terms = range(1, LARGEST_TERM + 1)
-    facts = {f"sum/{a}+{b}": (a, b) for a in terms for b in terms if a <= b}
-    for fact in _pick(facts, NUM_SUMS):
-        a, b = facts[fact]
-        if _hash(f"order/{fact}") % 2:  # else every sum would start with the smaller term
-            a, b = b, a
-        yield fact, Question(f"sum/{a}+{b}", "sum", f"What is {a} + {b}?", str(a + b))
+    for a, b in ((a, b) for a in terms for b in terms):
+        fact = f"sum/{min(a, b)}+{max(a, b)}"
+        yield from _word("sum", fact, f"sum/{a}+{b}", (a, b), a + b)
 
 
 def _differences() -> Iterator[tuple[str, Question]]:
-    terms = range(1, LARGEST_TERM + 1)
-    facts = {f"difference/{a}-{b}": (a, b) for a in terms for b in terms if b < a}
-    for fact in _pick(facts, NUM_DIFFERENCES):
-        a, b = facts[fact]
-        yield fact, Question(fact, "difference", f"What is {a} - {b}?", str(a - b))
-
-
-def _pick(facts: dict[str, tuple[int, int]], count: int) -> list[str]:
-    # The prefix keeps the choice independent of the order, which sorts by the hash of the bare id.
-    return sorted(facts, key=lambda fact: _hash(f"pick/{fact}"))[:count]
+    for a in range(2, LARGEST_MINUEND + 1):
+        for b in range(1, a):
+            fact = f"difference/{a}-{b}"
+            yield from _word("difference", fact, fact, (a, b), a - b)
 
 
 # Numbers.

@@ -1,0 +1,141 @@
+"""Candidates on disk: JSON lines, one prompt a line, and a header file beside them."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class StoredCandidate:
+    """One response as stored. `scores` maps a method's name to a number."""
+
+    text: str
+    token_ids: list[int]
+    correct: bool
+    answer: str | None
+    scores: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PromptCandidates:
+    """All candidates of one prompt."""
+
+    id: str
+    prompt: str
+    reference: str
+    candidates: list[StoredCandidate]
+
+
+def header_path(path: Path) -> Path:
+    """`runs/train.jsonl` has its sampling settings in `runs/train.header.json`."""
+    return path.with_suffix(".header.json")
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The settings the candidates were sampled with.
+
+    Raises:
+        FileNotFoundError, ValueError: no header beside the file, or not JSON.
+    """
+    header = header_path(path)
+    if not header.is_file():
+        raise FileNotFoundError(
+            f"there is no header {header} beside {path}; collect writes both, keep them together"
+        )
+    try:
+        return json.loads(header.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{header} is not JSON: {error}") from error
+
+
+def write_header(path: Path, settings: dict[str, Any]) -> None:
+    write_whole(header_path(path), json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_candidates(path: str | Path) -> list[PromptCandidates]:
+    """All prompts of a file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a line is not what it should be, or an id comes twice; names the line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"there is no candidates file {path}; make one with swift-bon collect"
+        )
+    prompts: dict[str, PromptCandidates] = {}
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        prompt = _parse_line(line, f"line {number} of {path}")
+        if prompt.id in prompts:
+            raise ValueError(f"line {number} of {path}: id {prompt.id!r} comes twice")
+        prompts[prompt.id] = prompt
+    return list(prompts.values())
+
+
+def _parse_line(line: bytes, where: str) -> PromptCandidates:
+    try:
+        record = json.loads(line)
+        candidates = [StoredCandidate(**candidate) for candidate in record.pop("candidates")]
+        prompt = PromptCandidates(candidates=candidates, **record)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{where} is not a prompt with candidates: {error}") from error
+    if not candidates:
+        raise ValueError(f"{where} has no candidates")
+    return prompt
+
+
+def append_candidates(path: Path, prompts: list[PromptCandidates]) -> None:
+    """Add lines and put them on the disk before returning."""
+    with path.open("a", encoding="utf-8") as file:
+        for prompt in prompts:
+            file.write(_to_line(prompt))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _to_line(prompt: PromptCandidates) -> str:
+    candidates = [
+        {
+            "text": candidate.text,
+            "token_ids": candidate.token_ids,
+            "correct": candidate.correct,
+            "scores": candidate.scores,
+            "answer": candidate.answer,
+        }
+        for candidate in prompt.candidates
+    ]
+    record = {
+        "id": prompt.id,
+        "prompt": prompt.prompt,
+        "reference": prompt.reference,
+        "candidates": candidates,
+    }
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def drop_torn_line(path: Path) -> None:
+    """Cut off a last line without an end, which a killed run may leave."""
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        with path.open("r+b") as file:
+            file.truncate(whole)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that a reader finds the old one or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = path.with_name(f".{path.name}.{os.getpid()}")
+    staging.write_text(text, encoding="utf-8")
+    os.replace(staging, path)
+
+
+def iter_pairs(prompts: list[PromptCandidates]) -> Iterator[tuple[int, StoredCandidate]]:
+    """Every candidate with the position of its prompt."""
+    for index, prompt in enumerate(prompts):
+        for candidate in prompt.candidates:
+            yield index, candidate

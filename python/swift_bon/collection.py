@@ -1,0 +1,144 @@
+"""Collect candidates: sample N per question, grade them, keep the token ids."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from swift_kernels import RewardHead
+from swift_kernels.checks import check_count
+from tqdm import tqdm
+
+from swift_bon.candidates import (
+    PromptCandidates,
+    StoredCandidate,
+    append_candidates,
+    drop_torn_line,
+    header_path,
+    read_candidates,
+    read_header,
+    write_header,
+)
+from swift_bon.checks import check_head_fits, check_limit, model_name
+from swift_bon.generation import Candidate, sample_candidates
+from swift_bon.tasks import Question, Task, load_task
+
+SAMPLING_DEFAULTS = {"max_new_tokens": 24, "temperature": 1.0, "top_p": 1.0, "top_k": 50}
+
+
+def collect(
+    model,
+    tokenizer,
+    path: str | Path,
+    *,
+    task: str = "basics",
+    split: str = "train",
+    limit: int | None = None,
+    num_return_sequences: int = 8,
+    head: RewardHead | None = None,
+    batch_size: int = 64,
+    seed: int = 0,
+    **sampling,
+) -> list[PromptCandidates]:
+    """Sample, grade and store candidates for the questions of a task.
+
+    A killed run goes on where it stopped when called again with the same settings, and gives the
+    same file as one that was never stopped: each candidate has a random stream of its own.
+
+    Args:
+        path: JSON lines, one question a line; the settings go to `<name>.header.json` beside it.
+        task, split: which questions; `limit` takes only the first ones.
+        num_return_sequences: N, candidates per question.
+        head: stores a score "swift" with each candidate, from the same pass.
+        batch_size: candidates generated at a time.
+        seed: of all random streams.
+        **sampling: arguments of `generate`; `SAMPLING_DEFAULTS` where not given.
+
+    Raises:
+        ValueError: the file was made with other settings, or an argument is bad.
+    """
+    path = Path(path)
+    questions = _take_questions(load_task(task), split, limit)
+    check_count(num_return_sequences, "num_return_sequences")
+    check_count(batch_size, "batch_size")
+    if head is not None:
+        check_head_fits(head, model)
+    settings = {
+        "model": model_name(model),
+        "task": task,
+        "split": split,
+        "num_return_sequences": num_return_sequences,
+        "seed": seed,
+        "sampling": {**SAMPLING_DEFAULTS, **sampling},
+        "scores": ["mean_logprob"] if head is None else ["mean_logprob", "swift"],
+    }
+    done = {prompt.id for prompt in _resume(path, settings)}
+    missing = [question for question in questions if question.id not in done]
+    progress = tqdm(total=len(questions), initial=len(questions) - len(missing), unit="question")
+    step = max(1, batch_size // num_return_sequences)
+    with progress:
+        for start in range(0, len(missing), step):
+            asked = missing[start : start + step]
+            rows = sample_candidates(
+                model,
+                tokenizer,
+                [[{"role": "user", "content": question.prompt}] for question in asked],
+                head,
+                num_return_sequences,
+                stream_keys=[(seed, question.id) for question in asked],
+                batch_size=batch_size,
+                do_sample=True,
+                **settings["sampling"],
+            )
+            graded = [
+                grade_candidates(load_task(task), question, candidates)
+                for question, candidates in zip(asked, rows, strict=True)
+            ]
+            append_candidates(path, graded)
+            progress.update(len(asked))
+    wanted = {question.id for question in questions}
+    return [prompt for prompt in read_candidates(path) if prompt.id in wanted]
+
+
+def grade_candidates(
+    task: Task, question: Question, candidates: Sequence[Candidate]
+) -> PromptCandidates:
+    """The candidates of one question with their answers and scores, as they are stored."""
+    stored = []
+    for candidate in candidates:
+        grade = task.grade(question, candidate.text)
+        scores = {"mean_logprob": candidate.mean_logprob, "swift": candidate.score}
+        scores = {name: value for name, value in scores.items() if math.isfinite(value)}
+        stored.append(
+            StoredCandidate(
+                text=candidate.text,
+                token_ids=candidate.token_ids,
+                correct=grade.correct,
+                answer=grade.answer,
+                scores=scores,
+            )
+        )
+    return PromptCandidates(question.id, question.prompt, question.reference, stored)
+
+
+def _take_questions(task: Task, split: str, limit: int | None) -> list[Question]:
+    check_limit(limit)
+    return task.questions(split)[:limit]
+
+
+def _resume(path: Path, settings: dict) -> list[PromptCandidates]:
+    """What an earlier run of the same settings left, whole lines only."""
+    if not path.exists() or not path.stat().st_size:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_header(path, settings)
+        path.touch()
+        return []
+    earlier = read_header(path)
+    differing = [name for name in settings if earlier.get(name) != settings[name]]
+    if differing:
+        raise ValueError(
+            f"{path} was collected with other settings: "
+            + ", ".join(f"{n} was {earlier.get(n)!r}, now {settings[n]!r}" for n in differing)
+            + f"; use another file, or delete it and {header_path(path).name}"
+        )
+    drop_torn_line(path)
+    return read_candidates(path)

@@ -1,0 +1,45 @@
+"""One prefill per prompt: its keys and values are computed once and shared by its candidates."""
+
+import inspect
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+OWN_CACHE_ARGUMENTS = ("past_key_values", "cache_implementation", "cache_config", "inputs_embeds")
+
+
+@torch.no_grad()
+def shared_prefix(
+    model, input_ids: Tensor, attention_mask: Tensor, rows: list[int], generate_kwargs: dict
+) -> dict[str, DynamicCache]:
+    """`past_key_values` for `generate`, holding all of each prompt but its last token.
+
+    Args:
+        input_ids, attention_mask: `[P, T]`, left-padded.
+        rows: for each candidate the row of its prompt, `[N]`.
+        generate_kwargs: where these ask for a cache of their own kind, or none, there is no
+            sharing and the result is empty; so it is for models that keep another kind of state.
+    """
+    config = generate_kwargs.get("generation_config") or model.generation_config
+    options = {**config.to_dict(), **generate_kwargs}
+    if (
+        input_ids.shape[1] < 2
+        or len(rows) == len(input_ids)
+        or not options.get("use_cache", True)
+        or options.get("prefill_chunk_size")
+        or any(options.get(name) is not None for name in OWN_CACHE_ARGUMENTS)
+        or model._is_stateful
+        or not model._supports_default_dynamic_cache()
+    ):
+        return {}
+    mask = attention_mask[:, :-1]
+    inputs = {"input_ids": input_ids[:, :-1], "attention_mask": mask, "use_cache": True}
+    accepted = inspect.signature(model.forward).parameters
+    if "position_ids" in accepted:
+        inputs["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)
+    if "logits_to_keep" in accepted:
+        inputs["logits_to_keep"] = 1
+    cache = model(**inputs, return_dict=True).past_key_values
+    cache.batch_select_indices(torch.tensor(rows, device=input_ids.device))
+    return {"past_key_values": cache}
