@@ -18,7 +18,8 @@ def is_triton_installed() -> bool:
 
 def is_interpreting() -> bool:
     """Whether Triton runs kernels in its interpreter, on CPU tensors (TRITON_INTERPRET=1)."""
-    return os.environ.get("TRITON_INTERPRET", "0") == "1"
+    value = os.environ.get("TRITON_INTERPRET", "0").lower()
+    return value in ("1", "true", "yes", "on", "y")  # the spellings that Triton takes
 
 
 def choose_backend(backend: Backend, device: torch.device) -> Literal["triton", "torch"]:
@@ -28,10 +29,14 @@ def choose_backend(backend: Backend, device: torch.device) -> Literal["triton", 
         ValueError: unknown backend, or Triton asked for where it cannot run.
     """
     if backend not in BACKENDS:
-        raise ValueError(f"backend is {backend!r}, expected one of {', '.join(map(repr, BACKENDS))}")
+        raise ValueError(
+            f"backend is {backend!r}, expected one of {', '.join(map(repr, BACKENDS))}"
+        )
     if backend == "torch":
         return "torch"
-    can_run = is_triton_installed() and (device.type == "cuda" or is_interpreting())
+    # The interpreter reads addresses on the host, so it cannot follow those of a GPU.
+    runs_on = "cpu" if is_interpreting() else "cuda"
+    can_run = is_triton_installed() and device.type == runs_on
     if backend == "auto":
         return "triton" if can_run and device.type == "cuda" else "torch"
     if not can_run:
@@ -41,7 +46,7 @@ def choose_backend(backend: Backend, device: torch.device) -> Literal["triton", 
             else "the package triton is not installed"
         )
         raise ValueError(
-            f"backend is 'triton', but {reason}; move the tensors to a GPU with Triton installed, "
-            "set TRITON_INTERPRET=1 before importing triton, or pass backend='auto'"
+            f"backend is 'triton', but {reason}; it runs on a GPU, or with TRITON_INTERPRET=1 (set "
+            "before triton is imported) on a CPU and nowhere else; or pass backend='auto'"
         )
     return "triton"

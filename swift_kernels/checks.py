@@ -1,6 +1,6 @@
 """Every input check of the package. Each error names what came, what was expected, what to do."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,44 +14,48 @@ SCORED_TOKENS = ("fed", "response")
 FEATURES = ("hidden_states", "logits")
 
 
-def check_hidden_states(hidden_states, head: "RewardHead") -> tuple[Tensor, ...]:
+def check_hidden_states(
+    hidden_states, head: "RewardHead", name: str = "hidden_states"
+) -> tuple[Tensor, ...]:
     """The tensors the head reads, one `[N, T, H]` per selected layer."""
-    layers = _as_layers(hidden_states)
+    layers = _as_layers(hidden_states, name)
     if len(layers) == head.num_layers and head.layers is not None:
         layers = tuple(layers[index] for index in head.layers)
     elif len(layers) != head.num_selected:
-        selected = f" or {head.num_selected} (its selected layers)" if head.layers is not None else ""
+        selected = (
+            f" or {head.num_selected} (its selected layers)" if head.layers is not None else ""
+        )
         raise ValueError(
-            f"hidden_states has {len(layers)} layers, the head expects {head.num_layers}{selected}; "
+            f"{name} has {len(layers)} layers, the head expects {head.num_layers}{selected}; "
             "pass outputs.hidden_states of the model the head was trained for, "
             "embedding output included"
         )
     shape = layers[0].shape
     if len(shape) != 3 or shape[-1] != head.hidden_size:
         raise ValueError(
-            f"hidden_states[0] has shape {tuple(shape)}, expected (N, T, {head.hidden_size}): "
+            f"{name}[0] has shape {tuple(shape)}, expected (N, T, {head.hidden_size}): "
             "candidates, tokens, the head's hidden size"
         )
     for index, layer in enumerate(layers):
         if layer.shape != shape:
             raise ValueError(
-                f"hidden_states[{index}] has shape {tuple(layer.shape)}, "
-                f"expected {tuple(shape)} (N, T, H) as in hidden_states[0]"
+                f"{name}[{index}] has shape {tuple(layer.shape)}, "
+                f"expected {tuple(shape)} (N, T, H) as in {name}[0]"
             )
         if layer.dtype != layers[0].dtype or layer.dtype not in FLOAT_DTYPES:
             raise TypeError(
-                f"hidden_states[{index}] has dtype {layer.dtype}, expected one dtype for all layers "
+                f"{name}[{index}] has dtype {layer.dtype}, expected one dtype for all layers "
                 "out of float32, float16, bfloat16; convert with .to(...)"
             )
-        check_device(layer, head.reward_weight.device, f"hidden_states[{index}]")
+        check_device(layer, head.reward_weight.device, f"{name}[{index}]")
     return layers
 
 
-def _as_layers(hidden_states) -> tuple[Tensor, ...]:
+def _as_layers(hidden_states, name: str) -> tuple[Tensor, ...]:
     if isinstance(hidden_states, Tensor):
         if hidden_states.dim() != 4:
             raise ValueError(
-                f"hidden_states is one tensor of shape {tuple(hidden_states.shape)}, expected "
+                f"{name} is one tensor of shape {tuple(hidden_states.shape)}, expected "
                 "(L, N, T, H), or a sequence of L tensors (N, T, H)"
             )
         return hidden_states.unbind(0)
@@ -59,7 +63,7 @@ def _as_layers(hidden_states) -> tuple[Tensor, ...]:
         isinstance(layer, Tensor) for layer in hidden_states
     ):
         raise TypeError(
-            f"hidden_states is {type(hidden_states).__name__}, expected a sequence of L tensors "
+            f"{name} is {type(hidden_states).__name__}, expected a sequence of L tensors "
             "(N, T, H) or one tensor (L, N, T, H)"
         )
     return tuple(hidden_states)
@@ -128,6 +132,12 @@ def check_count(value, name: str) -> int:
     return value
 
 
+def check_flag(value, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}, expected True or False")
+    return value
+
+
 def check_choice(value, choices: Sequence[str], name: str) -> str:
     if value not in choices:
         raise ValueError(f"{name} is {value!r}, expected one of {', '.join(map(repr, choices))}")
@@ -138,6 +148,8 @@ def check_layers(layers, num_layers: int) -> tuple[int, ...] | None:
     """Selected layers as ascending indices into the model's `num_layers` hidden states."""
     if layers is None:
         return None
+    if not isinstance(layers, Iterable):
+        raise TypeError(f"layers is {layers!r}, expected ascending indices, or None for all layers")
     indices = tuple(layers)
     if any(isinstance(index, bool) or not isinstance(index, int) for index in indices):
         raise TypeError(f"layers is {indices!r}, expected ints")
@@ -152,15 +164,15 @@ def check_layers(layers, num_layers: int) -> tuple[int, ...] | None:
 
 
 def check_tensors(tensors: dict[str, Tensor], expected: dict[str, tuple[int, ...]], path) -> None:
-    """Names and shapes of the tensors of a checkpoint, and that every value is finite."""
+    """Names, shapes and dtypes of a checkpoint's tensors, and that every value is finite."""
     if tensors.keys() != expected.keys():
-        raise ValueError(
-            f"{path} holds the tensors {sorted(tensors)}, expected {sorted(expected)}"
-        )
+        raise ValueError(f"{path} holds the tensors {sorted(tensors)}, expected {sorted(expected)}")
     for name, shape in expected.items():
         if tuple(tensors[name].shape) != shape:
             raise ValueError(
                 f"{name} in {path} has shape {tuple(tensors[name].shape)}, expected {shape}"
             )
+        if tensors[name].dtype not in (*FLOAT_DTYPES, torch.float64):
+            raise ValueError(f"{name} in {path} has dtype {tensors[name].dtype}, expected float32")
         if not tensors[name].isfinite().all():
             raise ValueError(f"{name} in {path} holds NaN or inf; the file is damaged")

@@ -13,6 +13,7 @@ from swift_kernels.checks import (
     SCORED_TOKENS,
     check_choice,
     check_count,
+    check_flag,
     check_layers,
     check_tensors,
 )
@@ -59,7 +60,7 @@ class RewardHead(
         super().__init__()
         self.num_layers = check_count(num_layers, "num_layers")
         self.hidden_size = check_count(hidden_size, "hidden_size")
-        self.gated = bool(gated)
+        self.gated = check_flag(gated, "gated")
         self.layers = check_layers(layers, num_layers)
         self.base_model = base_model
         self.scored_tokens = check_choice(scored_tokens, SCORED_TOKENS, "scored_tokens")
@@ -113,9 +114,11 @@ class RewardHead(
 
         Takes the arguments of `huggingface_hub.ModelHubMixin.save_pretrained`.
         """
-        with head_files.replace_folder(Path(save_directory)) as staging:
-            result = super().save_pretrained(staging, **kwargs)
-        return result
+        save_directory = Path(save_directory)
+        kwargs["repo_id"] = kwargs.get("repo_id") or save_directory.name  # not the staging folder's
+        card = {"base_model": self.base_model, **(kwargs.get("model_card_kwargs") or {})}
+        with head_files.replace_folder(save_directory) as staging:
+            return super().save_pretrained(staging, **{**kwargs, "model_card_kwargs": card})
 
     def _save_pretrained(self, save_directory: Path) -> None:
         head_files.write(save_directory, self.config(), self.state_dict())
@@ -124,12 +127,14 @@ class RewardHead(
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs) -> "RewardHead":
         """Load a head from a local folder or a hub id. Reads safetensors and JSON only.
 
-        Takes the arguments of `huggingface_hub.ModelHubMixin.from_pretrained`.
+        Takes the arguments of `huggingface_hub.ModelHubMixin.from_pretrained`, and `device`.
 
         Raises:
             FileNotFoundError: there is no such folder, or it misses a file.
+            TypeError: another argument; what a head was trained for is not changed by loading it.
             ValueError: a file is damaged, or the weights do not fit the configuration.
         """
+        head_files.check_options(kwargs)
         head_files.check_source(pretrained_model_name_or_path)
         return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
 
@@ -140,7 +145,9 @@ class RewardHead(
         try:
             head = cls(**config)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"config.json of {model_id} does not describe a head: {error}") from error
+            raise ValueError(
+                f"config.json of {model_id} does not describe a head: {error}"
+            ) from error
         head.load_tensors(tensors, model_id)
         return head.to(device)
 
@@ -164,7 +171,9 @@ class RewardHead(
         tensors, gated = head_files.read_reference_checkpoint(Path(path))
         kwargs.setdefault("scored_tokens", "response")
         head = cls(num_layers, hidden_size, gated=gated, **kwargs)
-        head.load_tensors(head_files.split_fused(tensors, head.num_selected, hidden_size, path), path)
+        head.load_tensors(
+            head_files.split_fused(tensors, head.num_selected, hidden_size, path), path
+        )
         return head
 
     def load_tensors(self, tensors: dict[str, Tensor], source) -> None:

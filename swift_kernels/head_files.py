@@ -5,8 +5,9 @@ import json
 import os
 import pickle
 import shutil
+import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -21,6 +22,19 @@ from swift_kernels.checks import check_tensors
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
 PICKLE_SUFFIXES = (".pt", ".pth", ".bin", ".pkl", ".ckpt")
+# What torch.load raises on files that were cut, or had bits flipped.
+DAMAGED_PICKLE = (
+    pickle.UnpicklingError,
+    struct.error,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 HUB_OPTIONS = ("revision", "cache_dir", "force_download", "local_files_only", "token")
 CONFIG_KEYS = (
     "num_layers",
@@ -66,6 +80,15 @@ def write(folder: Path, config: dict, tensors: dict[str, Tensor]) -> None:
     (folder / CONFIG_NAME).write_text(text, encoding="utf-8")
 
 
+def check_options(options: Iterable[str]) -> None:
+    unknown = sorted(set(options) - {*HUB_OPTIONS, "device"})
+    if unknown:
+        raise TypeError(
+            f"from_pretrained got {unknown[0]}, expected device, {', '.join(HUB_OPTIONS)}; "
+            "what a head was trained for is read from its config.json"
+        )
+
+
 def check_source(source: str | Path) -> None:
     """Refuse what is neither a folder nor a hub id, in words that say what it is."""
     path = Path(source)
@@ -74,7 +97,8 @@ def check_source(source: str | Path) -> None:
         if missing:
             found = sorted(file.name for file in path.iterdir())
             raise FileNotFoundError(
-                f"{path} misses {' and '.join(missing)}; it holds {found[:8]}. {_pickle_hint(found)}"
+                f"{path} misses {' and '.join(missing)}; it holds {found[:8]}. "
+                + _pickle_hint(found)
             )
         _parse_config((path / CONFIG_NAME).read_bytes(), path)
     elif path.is_file():
@@ -109,7 +133,8 @@ def read(source: str, hub_options: dict) -> tuple[dict, dict[str, Tensor]]:
         tensors = load_safetensors(Path(files[1]).read_bytes())
     except SafetensorError as error:
         raise ValueError(
-            f"{WEIGHTS_NAME} of {source} is damaged or not safetensors ({error}); save or download it again"
+            f"{WEIGHTS_NAME} of {source} is damaged or not safetensors ({error}); "
+            "save or download it again"
         ) from error
     return config, tensors
 
@@ -121,7 +146,8 @@ def _parse_config(content: bytes, source) -> dict:
         raise ValueError(f"{CONFIG_NAME} of {source} is not JSON: {error}") from error
     if not isinstance(config, dict) or not {"num_layers", "hidden_size"} <= config.keys():
         raise ValueError(
-            f"{CONFIG_NAME} of {source} does not describe a head: expected num_layers and hidden_size"
+            f"{CONFIG_NAME} of {source} does not describe a head: "
+            "expected num_layers and hidden_size"
         )
     return {key: config[key] for key in CONFIG_KEYS if key in config}
 
@@ -132,7 +158,7 @@ def read_reference_checkpoint(path: Path) -> tuple[dict[str, Tensor], bool]:
         raise FileNotFoundError(f"there is no file {path}; expected a .pt file of the paper's code")
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except DAMAGED_PICKLE as error:
         raise ValueError(
             f"{path} is not a checkpoint of tensors alone: it is damaged, or a pickle that would "
             "run code, which is never executed here"

@@ -30,30 +30,36 @@ class _ProjectTokens(torch.autograd.Function):
     def forward(ctx, weight, *layers):
         ctx.save_for_backward(weight, *layers)
         out = weight.new_zeros(len(weight), layers[0].shape[0] * layers[0].shape[1])  # [R, N*T]
-        for index, layer in enumerate(layers):
-            for tokens, rows in _float_blocks(layer):
-                out[:, tokens] += weight[:, index] @ rows.T  # [R, H] @ [H, block]
+        with torch.autocast(weight.device.type, enabled=False):  # sums stay in float32
+            for index, layer in enumerate(layers):
+                for tokens, rows in _float_blocks(layer):
+                    out[:, tokens] += weight[:, index] @ rows.T  # [R, H] @ [H, block]
         return out.view(len(weight), *layers[0].shape[:2])
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):  # [R, N, T]
-        weight, *layers = ctx.saved_tensors
-        flat_grad = grad.flatten(1)  # [R, N*T]
-        has_grad = (flat_grad != 0).any(0)  # [N*T]; masked tokens have none, and may hold NaN
-        grad_weight = torch.zeros_like(weight) if ctx.needs_input_grad[0] else None
-        if grad_weight is not None:
-            for index, layer in enumerate(layers):
-                for tokens, rows in _float_blocks(layer):
-                    rows = torch.where(has_grad[tokens, None], rows, 0)
-                    grad_weight[:, index] += flat_grad[:, tokens] @ rows
-        grad_layers = [
-            torch.einsum("rnt,rh->nth", grad, weight[:, index]).to(layer.dtype)
-            if ctx.needs_input_grad[index + 1]
-            else None
-            for index, layer in enumerate(layers)
-        ]
-        return grad_weight, *grad_layers
+        with torch.autocast(grad.device.type, enabled=False):
+            return _gradients(ctx, grad)
+
+
+def _gradients(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+    weight, *layers = ctx.saved_tensors
+    flat_grad = grad.flatten(1)  # [R, N*T]
+    has_grad = (flat_grad != 0).any(0)  # [N*T]; masked tokens have none, and may hold NaN
+    grad_weight = torch.zeros_like(weight) if ctx.needs_input_grad[0] else None
+    if grad_weight is not None:
+        for index, layer in enumerate(layers):
+            for tokens, rows in _float_blocks(layer):
+                rows = torch.where(has_grad[tokens, None], rows, 0)
+                grad_weight[:, index] += flat_grad[:, tokens] @ rows
+    grad_layers = [
+        torch.einsum("rnt,rh->nth", grad, weight[:, index]).to(layer.dtype)
+        if ctx.needs_input_grad[index + 1]
+        else None
+        for index, layer in enumerate(layers)
+    ]
+    return grad_weight, *grad_layers
 
 
 def _float_blocks(layer: Tensor):

@@ -29,7 +29,7 @@ def average_tokens(
     gates: Tensor,  # [N, T]
     scored: Tensor | None,  # [N, T] bool, None: all
 ) -> Tensor:
-    """Gate-weighted average of the rewards over the scored tokens, `[N]`; -inf where there are none."""
+    """Gate-weighted average of the rewards over the scored tokens, `[N]`; -inf without any."""
     if scored is None:
         scored = torch.ones_like(rewards, dtype=torch.bool)
     weighted = torch.where(scored, gates * rewards, 0)  # select: 0 * NaN would be NaN

@@ -57,7 +57,7 @@ class RunningScore:
         Raises:
             TypeError, ValueError: an input does not fit the head or `num_candidates`.
         """
-        layers = check_hidden_states(step_hidden_states, self.head)
+        layers = check_hidden_states(step_hidden_states, self.head, "step_hidden_states")
         check_step_shape(layers, self.num_candidates)
         active = check_active(active, self.num_candidates, self.weighted_sum.device)
         if self.backend == "triton":
@@ -74,7 +74,8 @@ class RunningScore:
 
     def _add_with_torch(self, layers: Sequence[Tensor], active: Tensor) -> None:
         states = torch.stack([layer.squeeze(1) for layer in layers]).float()  # [L, N, H], one step
-        projected = torch.bmm(states, self.weight.permute(1, 2, 0)).sum(0)  # [N, R]
+        with torch.autocast(states.device.type, enabled=False):  # sums stay in float32
+            projected = torch.bmm(states, self.weight.permute(1, 2, 0)).sum(0)  # [N, R]
         rewards = projected[:, 0] + self.head.reward_bias
         gates = (
             torch.sigmoid(projected[:, 1] + self.head.gate_bias)

@@ -46,8 +46,8 @@ def score_kernel(
     BLOCK_H: tl.constexpr,
 ):
     """One program: BLOCK_T tokens of one candidate, all layers; each state is read once."""
-    block = tl.program_id(0)
-    candidate = tl.program_id(1).to(tl.int64)
+    candidate = tl.program_id(0).to(tl.int64)  # axis 0 alone takes more than 65535 programs
+    block = tl.program_id(1)
     token = block * BLOCK_T + tl.arange(0, BLOCK_T)  # [BLOCK_T]
     keep = token < num_tokens  # [BLOCK_T]
     if MASKED:
@@ -61,11 +61,12 @@ def score_kernel(
         address = tl.load(table_ptr + layer * 3)
         stride_n = tl.load(table_ptr + layer * 3 + 1)
         stride_t = tl.load(table_ptr + layer * 3 + 2)
-        if ALIGNED:
-            address = tl.multiple_of(address, 16)
-            stride_n = tl.multiple_of(stride_n, 8)  # 8 elements are 16 bytes or more
-            stride_t = tl.multiple_of(stride_t, 8)
-        hidden_ptr = address.to(tl.pointer_type(DTYPE)) + candidate * stride_n
+        hidden_ptr = address.to(tl.pointer_type(DTYPE))
+        if ALIGNED:  # said of the pointer: the compiler forgets it of the integer
+            hidden_ptr = tl.multiple_of(hidden_ptr, 16)
+            stride_n = tl.multiple_of(stride_n, 128 // DTYPE.primitive_bitwidth)
+            stride_t = tl.multiple_of(stride_t, 128 // DTYPE.primitive_bitwidth)
+        hidden_ptr += candidate * stride_n
         for start in range(0, HIDDEN_SIZE, BLOCK_H):
             column = start + tl.arange(0, BLOCK_H)  # [BLOCK_H]
             inside = column < HIDDEN_SIZE
@@ -94,6 +95,16 @@ def score_kernel(
         tl.store(gate_ptr + candidate * num_tokens + token, gate, mask=token < num_tokens)
 
 
+def kernel_weights(head: RewardHead) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Weights and biases of reward and gate as the kernels read them, float32 and contiguous.
+
+    Without a gate the reward's stand in for the gate's, which are not read.
+    """
+    weights = (head.reward_weight, head.gate_weight if head.gated else head.reward_weight)
+    biases = (head.reward_bias, head.gate_bias if head.gated else head.reward_bias)
+    return tuple(value.detach().float().contiguous() for value in (*weights, *biases))
+
+
 def launch_score(
     layers: Sequence[Tensor],
     head: RewardHead,
@@ -104,37 +115,33 @@ def launch_score(
     num_candidates, num_tokens, hidden_size = layers[0].shape
     launch = score_launch(num_tokens, hidden_size)
     layers, table, is_aligned = address_table(layers)
-    reward_weight = head.reward_weight.detach()
-    partial = reward_weight.new_empty(2, num_candidates, launch.num_blocks)
-    values = reward_weight.new_empty(2, num_candidates, num_tokens) if return_token_scores else None
-    gate_weight = head.gate_weight.detach() if head.gated else reward_weight
-    gate_bias = head.gate_bias if head.gated else head.reward_bias
-    score_kernel[(launch.num_blocks, num_candidates)](
-        table,
-        reward_weight,
-        gate_weight,
-        head.reward_bias.detach(),
-        gate_bias.detach(),
-        partial if scored is None else scored,
-        partial[0],
-        partial[1],
-        partial if values is None else values[0],
-        partial if values is None else values[1],
-        len(layers),
-        num_tokens,
-        launch.num_blocks,
-        0 if scored is None else scored.stride(0),
-        0 if scored is None else scored.stride(1),
-        HIDDEN_SIZE=hidden_size,
-        DTYPE=TRITON_DTYPES[layers[0].dtype],
-        GATED=head.gated,
-        MASKED=scored is not None,
-        TOKEN_VALUES=return_token_scores,
-        ALIGNED=is_aligned,
-        BLOCK_T=launch.block_t,
-        BLOCK_H=launch.block_h,
-        num_warps=launch.num_warps,
-    )
+    weights = kernel_weights(head)
+    partial = weights[0].new_empty(2, num_candidates, launch.num_blocks)
+    values = weights[0].new_empty(2, num_candidates, num_tokens) if return_token_scores else None
+    with torch.cuda.device_of(table):  # Triton launches on the current device
+        score_kernel[(num_candidates, launch.num_blocks)](
+            table,
+            *weights,
+            partial if scored is None else scored,
+            partial[0],
+            partial[1],
+            partial if values is None else values[0],
+            partial if values is None else values[1],
+            len(layers),
+            num_tokens,
+            launch.num_blocks,
+            0 if scored is None else scored.stride(0),
+            0 if scored is None else scored.stride(1),
+            HIDDEN_SIZE=hidden_size,
+            DTYPE=TRITON_DTYPES[layers[0].dtype],
+            GATED=head.gated,
+            MASKED=scored is not None,
+            TOKEN_VALUES=return_token_scores,
+            ALIGNED=is_aligned,
+            BLOCK_T=launch.block_t,
+            BLOCK_H=launch.block_h,
+            num_warps=launch.num_warps,
+        )
     weighted_sum, gate_sum = partial.sum(dim=-1)  # [N] each; blocks in a fixed order
     has_tokens = (
         scored.any(dim=-1)

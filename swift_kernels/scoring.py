@@ -73,6 +73,8 @@ def score_candidates(
 
 def _score_with_torch(layers, head: RewardHead, scored: Tensor | None) -> CandidateScores:
     projected = project_tokens(layers, head.stacked_weight())  # [R, N, T]
+    if scored is not None:  # before the sigmoid: its gradient at NaN is NaN, even times 0
+        projected = torch.where(scored, projected, 0)
     rewards = projected[0] + head.reward_bias
     gates = torch.sigmoid(projected[1] + head.gate_bias) if head.gated else torch.ones_like(rewards)
     return CandidateScores(average_tokens(rewards, gates, scored), rewards, gates)

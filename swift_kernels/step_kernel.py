@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -9,7 +10,7 @@ from torch import Tensor
 from swift_kernels.addresses import address_table
 from swift_kernels.head import RewardHead
 from swift_kernels.launch import step_launch
-from swift_kernels.score_kernel import TRITON_DTYPES
+from swift_kernels.score_kernel import TRITON_DTYPES, kernel_weights
 
 
 @triton.jit
@@ -38,10 +39,11 @@ def step_kernel(
     for layer in range(tl.where(active, num_layers, 0)):
         address = tl.load(table_ptr + layer * 3)
         stride_n = tl.load(table_ptr + layer * 3 + 1)
-        if ALIGNED:
-            address = tl.multiple_of(address, 16)
-            stride_n = tl.multiple_of(stride_n, 8)  # 8 elements are 16 bytes or more
-        hidden_ptr = address.to(tl.pointer_type(DTYPE)) + candidate * stride_n
+        hidden_ptr = address.to(tl.pointer_type(DTYPE))
+        if ALIGNED:  # said of the pointer: the compiler forgets it of the integer
+            hidden_ptr = tl.multiple_of(hidden_ptr, 16)
+            stride_n = tl.multiple_of(stride_n, 128 // DTYPE.primitive_bitwidth)
+        hidden_ptr += candidate * stride_n
         for start in range(0, HIDDEN_SIZE, BLOCK_H):
             column = start + tl.arange(0, BLOCK_H)  # [BLOCK_H]
             inside = column < HIDDEN_SIZE
@@ -72,21 +74,19 @@ def launch_step(
     num_candidates, _, hidden_size = layers[0].shape
     launch = step_launch(hidden_size)
     layers, table, is_aligned = address_table(layers)
-    step_kernel[(num_candidates,)](
-        table,
-        head.reward_weight.detach(),
-        (head.gate_weight if head.gated else head.reward_weight).detach(),
-        head.reward_bias.detach(),
-        (head.gate_bias if head.gated else head.reward_bias).detach(),
-        active,
-        weighted_sum,
-        gate_sum,
-        len(layers),
-        active.stride(0),
-        HIDDEN_SIZE=hidden_size,
-        DTYPE=TRITON_DTYPES[layers[0].dtype],
-        GATED=head.gated,
-        ALIGNED=is_aligned,
-        BLOCK_H=launch.block_h,
-        num_warps=launch.num_warps,
-    )
+    with torch.cuda.device_of(table):  # Triton launches on the current device
+        step_kernel[(num_candidates,)](
+            table,
+            *kernel_weights(head),
+            active,
+            weighted_sum,
+            gate_sum,
+            len(layers),
+            active.stride(0),
+            HIDDEN_SIZE=hidden_size,
+            DTYPE=TRITON_DTYPES[layers[0].dtype],
+            GATED=head.gated,
+            ALIGNED=is_aligned,
+            BLOCK_H=launch.block_h,
+            num_warps=launch.num_warps,
+        )

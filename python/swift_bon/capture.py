@@ -4,6 +4,7 @@ The tensors are the ones Hugging Face returns as `hidden_states`: the input of e
 and the output of the final norm, which is the decoder's `last_hidden_state`.
 """
 
+import contextlib
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -11,6 +12,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+class CaptureError(RuntimeError):
+    """A forward whose hidden states are not those that were verified."""
 
 
 class DecoderParts(NamedTuple):
@@ -23,6 +28,7 @@ class DecoderParts(NamedTuple):
 _verified_parts: "weakref.WeakKeyDictionary[nn.Module, DecoderParts]" = weakref.WeakKeyDictionary()
 _open_captures: "weakref.WeakKeyDictionary[nn.Module, set[int]]" = weakref.WeakKeyDictionary()
 _open_lock = threading.Lock()
+_verify_lock = threading.Lock()  # it switches the whole model to evaluation mode
 
 
 def num_hidden_layers(model: nn.Module) -> int:
@@ -35,21 +41,21 @@ def find_decoder_parts(model: nn.Module) -> DecoderParts:
     Raises:
         ValueError: no list of blocks reproduces the model's own hidden states, bit for bit.
     """
-    if model not in _verified_parts:
-        _verified_parts[model] = _search_decoder_parts(model)
-    return _verified_parts[model]
+    with _verify_lock:
+        if model not in _verified_parts:
+            _verified_parts[model] = _search_decoder_parts(model)
+        return _verified_parts[model]
 
 
 def _search_decoder_parts(model: nn.Module) -> DecoderParts:
     num_blocks = num_hidden_layers(model)
-    decoder = model.get_decoder()
     candidates = [
-        module
-        for module in decoder.modules()
-        if isinstance(module, nn.ModuleList) and len(module) == num_blocks
+        DecoderParts(module, blocks)
+        for module in model.get_decoder().modules()
+        for blocks in module.children()
+        if isinstance(blocks, nn.ModuleList) and len(blocks) == num_blocks
     ]
-    for blocks in candidates:
-        parts = DecoderParts(decoder, blocks)
+    for parts in candidates:
         if _reproduces_hidden_states(model, parts):
             return parts
     raise ValueError(
@@ -67,18 +73,16 @@ def _reproduces_hidden_states(model: nn.Module, parts: DecoderParts) -> bool:
     vocab_size = model.get_input_embeddings().weight.shape[0]
     input_ids = torch.arange(10, device=device).view(2, 5) % vocab_size
     captured: list[tuple[Tensor, ...]] = []
-    was_training = model.training
-    model.eval()
-    try:
-        with Capture(model, captured.append, parts=parts):
+    with _evaluation_mode(model), Capture(model, captured.append, parts=parts):
+        try:
             outputs = model(
                 input_ids=input_ids,
                 attention_mask=attention_mask,
                 output_hidden_states=True,
                 use_cache=False,
             )
-    finally:
-        model.train(was_training)
+        except CaptureError:
+            return False  # a list of other modules
     expected = outputs.hidden_states
     kept = attention_mask.bool()
     return (
@@ -92,6 +96,17 @@ def _reproduces_hidden_states(model: nn.Module, parts: DecoderParts) -> bool:
     )
 
 
+@contextlib.contextmanager
+def _evaluation_mode(model: nn.Module):
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
 class Capture:
     """While open, hands the hidden states of every forward of this thread to a function.
 
@@ -99,6 +114,8 @@ class Capture:
         model: a Hugging Face decoder.
         receive: called after the decoder with L tensors `[N, T, H]`.
         layers: indices of the hidden states wanted; None takes all.
+        newest_only: hand over only the last token's, `[N, 1, H]`, so that a forward of many tokens
+            keeps none of the others alive.
         parts: where to hook; None finds and verifies them.
 
     Forwards of other threads pass by unseen, so two threads may generate with one model. A second
@@ -111,6 +128,7 @@ class Capture:
         receive: Callable[[tuple[Tensor, ...]], None],
         *,
         layers: Sequence[int] | None = None,
+        newest_only: bool = False,
         parts: DecoderParts | None = None,
     ):
         self.model = model
@@ -118,7 +136,7 @@ class Capture:
         self.parts = find_decoder_parts(model) if parts is None else parts
         num_layers = len(self.parts.blocks) + 1
         self.layers = tuple(range(num_layers)) if layers is None else tuple(layers)
-        self.paused = False  # True lets forwards pass by, a prefill for one
+        self.newest_only = newest_only
         self._states: list[Tensor] = []
         self._handles: list = []
         self._thread = 0
@@ -151,25 +169,32 @@ class Capture:
             _open_captures[self.model].discard(self._thread)
 
     def _is_mine(self) -> bool:
-        return not self.paused and threading.get_ident() == self._thread
+        return threading.get_ident() == self._thread
 
     def _start(self, module, args) -> None:
         if self._is_mine():
             self._states.clear()  # of a forward that failed half-way
 
-    def _take_input(self, module, args, kwargs) -> None:
+    def _take_input(self, module, args, kwargs=None) -> None:
+        # without kwargs: PyTorch may call it so in one thread while another one removes it
         if self._is_mine():
-            self._states.append(args[0] if args else kwargs["hidden_states"])
+            self._add(args[0] if args else kwargs.get("hidden_states"))
+
+    def _add(self, state: Tensor | None) -> None:
+        if self.newest_only and state is not None and state.shape[1] > 1:
+            state = state[:, -1:].clone()  # a view would keep all of it
+        self._states.append(state)
 
     def _finish(self, module, args, output) -> None:
         if not self._is_mine():
             return
-        states, self._states = self._states, []
         if self.layers[-1] == len(self.parts.blocks):
-            states.append(output[0])  # last_hidden_state
-        if len(states) != len(self.layers):
-            raise RuntimeError(
-                f"a forward of {type(self.model).__name__} gave {len(states)} hidden states, "
+            self._add(output[0])  # last_hidden_state
+        states, self._states = self._states, []
+        num_states = sum(state is not None for state in states)
+        if num_states != len(self.layers) or len(states) != num_states:
+            raise CaptureError(
+                f"a forward of {type(self.model).__name__} gave {num_states} hidden states, "
                 f"expected {len(self.layers)}: its blocks ran more or less than once"
             )
         self.receive(tuple(states))

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Sequence
 
-from swift_kernels import RewardHead
 from transformers import GenerationConfig
 from transformers.generation.configuration_utils import GenerationMode
+
+from swift_kernels import RewardHead
+from swift_kernels.checks import check_count
 
 SCORED_MODES = (GenerationMode.SAMPLE, GenerationMode.GREEDY_SEARCH)
 UNSCORABLE = {
@@ -59,13 +61,13 @@ def check_decoding(
     if generation_config.guidance_scale not in (None, 1, 1.0):
         raise ValueError(refusal("guidance_scale"))
     cache = model_kwargs.get("past_key_values")
-    if head is not None and head.scored_tokens == "response":
-        if getattr(cache, "is_compileable", False):
-            raise ValueError(
-                f"cache_implementation is {generation_config.cache_implementation!r}, which has no "
-                "room for the last token that a head with scored_tokens='response' needs; "
-                "use the default dynamic cache"
-            )
+    needs_last_token = head is not None and head.scored_tokens == "response"
+    if needs_last_token and getattr(cache, "is_compileable", False):
+        raise ValueError(
+            f"cache_implementation is {generation_config.cache_implementation!r}, which has no "
+            "room for the last token that a head with scored_tokens='response' needs; "
+            "use the default dynamic cache"
+        )
 
 
 def _mode_argument(generation_config: GenerationConfig) -> str:
@@ -174,3 +176,20 @@ def check_prompt_length(num_tokens: int, max_new_tokens: int | None, model, inde
 def check_limit(limit: int | None) -> None:
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise ValueError(f"limit is {limit!r}, expected None or an int of at least 1")
+
+
+def check_training_data(prompts: Sequence, header: dict, name: str, path) -> None:
+    """The candidates were written by this model, and there is something to learn from."""
+    if not prompts:
+        raise ValueError(f"{path} has no prompts; collect some first")
+    if _short_name(header.get("model", "")) != _short_name(name):
+        raise ValueError(
+            f"{path} was written by the model {header.get('model')!r}, this one is {name!r}; "
+            "a head is trained on the states of the model that wrote the candidates"
+        )
+
+
+def check_count_of_questions(questions: int, available: int) -> None:
+    check_count(questions, "questions")
+    if questions > available:
+        raise ValueError(f"questions is {questions}, the test split has {available}")

@@ -4,8 +4,6 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from swift_kernels import RewardHead
-from swift_kernels.checks import check_count
 from tqdm import tqdm
 
 from swift_bon.candidates import (
@@ -21,6 +19,8 @@ from swift_bon.candidates import (
 from swift_bon.checks import check_head_fits, check_limit, model_name
 from swift_bon.generation import Candidate, sample_candidates
 from swift_bon.tasks import Question, Task, load_task
+from swift_kernels import RewardHead
+from swift_kernels.checks import check_count
 
 SAMPLING_DEFAULTS = {"max_new_tokens": 24, "temperature": 1.0, "top_p": 1.0, "top_k": 50}
 

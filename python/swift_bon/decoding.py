@@ -6,7 +6,6 @@ import inspect
 from typing import NamedTuple
 
 import torch
-from swift_kernels import RewardHead, RunningScore, select_best
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 from transformers.generation import GenerateDecoderOnlyOutput
@@ -15,6 +14,7 @@ from swift_bon.capture import Capture
 from swift_bon.checks import check_decoding, check_head_fits, refusal
 from swift_bon.sampling import CandidateSampler, SampledLogProb
 from swift_bon.stopping import FinishTracker
+from swift_kernels import RewardHead, RunningScore, select_best
 
 
 class ScoredCandidates(NamedTuple):
@@ -28,7 +28,7 @@ class ScoredCandidates(NamedTuple):
 
 @dataclasses.dataclass
 class BestOfNOutput(GenerateDecoderOnlyOutput):
-    """`GenerateDecoderOnlyOutput` of the best candidates `[P, len]`, and all they were chosen from."""
+    """`GenerateDecoderOnlyOutput` of the best candidates `[P, len]`, and all that were written."""
 
     candidate_sequences: Tensor | None = None  # [P * N, len]
     candidate_scores: Tensor | None = None  # [P * N]
@@ -157,10 +157,10 @@ def _sample_and_score(model, head: RewardHead, tracker: FinishTracker, sample, i
                 "processor or a stopping criterion that calls the model cannot be scored"
             )
         last_step = tracker.num_steps
-        newest = [state[:, -1:].to(device) for state in states]  # [N, 1, H] each
+        newest = [state.to(device) for state in states]  # [N, 1, H] each
         running.update(newest, tracker.counts(head.scored_tokens))
 
-    with Capture(model, receive, layers=head.layers):
+    with Capture(model, receive, layers=head.layers, newest_only=True):
         output = sample()
         if head.scored_tokens == "response" and tracker.counts("response").any():
             sequences = output if isinstance(output, Tensor) else output.sequences

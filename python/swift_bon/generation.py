@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from swift_kernels import RewardHead, select_best
-from swift_kernels.checks import check_count
 from transformers import GenerationConfig, StoppingCriteriaList, StopStringCriteria
 
 from swift_bon.checks import (
@@ -19,6 +17,8 @@ from swift_bon.decoding import ScoredDecoding
 from swift_bon.prefix import shared_prefix
 from swift_bon.prompts import pad_left, pad_token_id, render_prompts
 from swift_bon.sampling import stream_seed
+from swift_kernels import RewardHead, select_best
+from swift_kernels.checks import check_count
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,14 @@ def questions(split: str) -> list[Question]:
     ]
 
 
+def group(question_id: str) -> str:
+    """The fact a question asks for: its other wordings and orders have the same."""
+    facts = _fact_of_question()
+    if question_id not in facts:
+        raise ValueError(f"question {question_id!r} is not one of the task {name!r}")
+    return facts[question_id]
+
+
 def grade(question: Question, text: str) -> Grade:
     """Read the answer from a model's text and compare it with the reference, exactly.
 
@@ -66,6 +74,11 @@ def grade(question: Question, text: str) -> Grade:
 def _facts_and_questions() -> tuple[tuple[str, Question], ...]:
     pairs = [*_capitals(), *_times(), *_sums(), *_differences()]
     return tuple(sorted(pairs, key=lambda pair: _hash(pair[1].id)))
+
+
+@lru_cache(maxsize=1)
+def _fact_of_question() -> dict[str, str]:
+    return {question.id: fact for fact, question in _facts_and_questions()}
 
 
 def _hash(key: str) -> int:

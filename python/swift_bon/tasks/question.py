@@ -22,10 +22,12 @@ class Grade(NamedTuple):
 
 
 class Task(Protocol):
-    """A module or object with these three is a task."""
+    """A module or object with these is a task. `group` says which questions ask for one thing."""
 
     name: str
 
     def questions(self, split: str) -> list[Question]: ...
+
+    def group(self, question_id: str) -> str: ...
 
     def grade(self, question: Question, text: str) -> Grade: ...

@@ -1,0 +1,5 @@
+"""`python -m swift_bon` is `swift-bon`."""
+
+from swift_bon.cli import app
+
+app()

@@ -1,0 +1,277 @@
+"""The command line: parse, call, print. Each flag is a parameter of the function it calls."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from swift_bon.models import EMBEDDED_NAME
+
+app = typer.Typer(
+    name="swift-bon",
+    help="Best-of-N from a language model's own hidden states, scored while it generates.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Model = Annotated[str, typer.Option(help="The embedded model's name, a hub id, or a path.")]
+Head = Annotated[
+    str | None, typer.Option(help="A folder or hub id; by default the head that ships.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
+Seed = Annotated[int, typer.Option(help="Of the random streams, one for each candidate.")]
+
+
+@contextlib.contextmanager
+def _readable_errors() -> Iterator[None]:
+    """Bad input ends with its message, not with a traceback."""
+    try:
+        yield
+    except (ValueError, TypeError, OSError, RuntimeError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _load(model: str, head: str | None):
+    from swift_bon.heads import load_head
+    from swift_bon.models import load_model
+
+    loaded_head = load_head(head, model_name=model)
+    return *load_model(model), loaded_head
+
+
+@app.command()
+def demo(
+    questions: Annotated[int, typer.Option(help="Questions of the test split.")] = 24,
+    samples: Annotated[int, typer.Option(help="Candidates for each question.")] = 8,
+    seed: Seed = 0,
+    model: Model = EMBEDDED_NAME,
+    head: Head = None,
+) -> None:
+    """Answer questions by best-of-N with a real model, and compare the ways to pick."""
+    from swift_bon.demo import demo as run_demo
+
+    with _readable_errors():
+        loaded = _load(model, head)
+        record = run_demo(*loaded, questions=questions, samples=samples, seed=seed)
+    print(json.dumps(record))
+
+
+@app.command()
+def generate(
+    prompts: Annotated[
+        list[str] | None, typer.Argument(help="One user message each; - reads standard input.")
+    ] = None,
+    file: Annotated[Path | None, typer.Option(help="A file with one prompt a line.")] = None,
+    num_return_sequences: Annotated[int, typer.Option("--samples", "-n", help="N.")] = 16,
+    max_new_tokens: Annotated[int, typer.Option(help="Longest response, in tokens.")] = 128,
+    temperature: Annotated[float, typer.Option(help="Of the sampling.")] = 1.0,
+    top_p: Annotated[float, typer.Option(help="Nucleus sampling; 1 keeps all tokens.")] = 1.0,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Candidates at a time; halved when memory runs out.")
+    ] = None,
+    seed: Seed = 0,
+    model: Model = EMBEDDED_NAME,
+    head: Head = None,
+    as_json: Json = False,
+) -> None:
+    """Write N candidates for each prompt and print the best, with the scores of all."""
+    from swift_bon.generation import best_of_n
+
+    with _readable_errors():
+        texts = _read_prompts(prompts or [], file)
+        loaded_model, tokenizer, loaded_head = _load(model, head)
+        results = best_of_n(
+            loaded_model,
+            tokenizer,
+            texts,
+            loaded_head,
+            num_return_sequences,
+            batch_size=batch_size,
+            seed=seed,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_p=top_p,
+        )
+    records = [
+        {"prompt": text, **asdict(result)} for text, result in zip(texts, results, strict=True)
+    ]
+    if as_json:
+        print(json.dumps({"results": _finite(records)}, ensure_ascii=False))
+        return
+    for record in records:
+        _print_result(record, Console())
+
+
+@app.command()
+def collect(
+    path: Annotated[Path, typer.Argument(help="JSON lines to write; resumed if it exists.")],
+    task: Annotated[str, typer.Option(help="Which questions.")] = "basics",
+    split: Annotated[str, typer.Option(help="train, test or all.")] = "train",
+    limit: Annotated[int | None, typer.Option(help="Only the first questions.")] = None,
+    num_return_sequences: Annotated[int, typer.Option("--samples", "-n", help="N.")] = 8,
+    batch_size: Annotated[int, typer.Option(help="Candidates at a time.")] = 64,
+    seed: Seed = 0,
+    model: Model = EMBEDDED_NAME,
+    head: Annotated[
+        str | None, typer.Option(help="Store this head's score with each candidate.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Sample candidates for the questions of a task, grade them, and store them."""
+    from swift_bon import collection
+    from swift_bon.heads import load_head
+    from swift_bon.models import load_model
+
+    with _readable_errors():
+        loaded_head = None if head is None else load_head(head, model_name=model)
+        prompts = collection.collect(
+            *load_model(model),
+            path,
+            task=task,
+            split=split,
+            limit=limit,
+            num_return_sequences=num_return_sequences,
+            head=loaded_head,
+            batch_size=batch_size,
+            seed=seed,
+        )
+    num_right = sum(c.correct for prompt in prompts for c in prompt.candidates)
+    num_candidates = sum(len(prompt.candidates) for prompt in prompts)
+    record = {
+        "path": str(path),
+        "num_prompts": len(prompts),
+        "num_candidates": num_candidates,
+        "random": num_right / num_candidates,
+    }
+    _print_record(record, as_json)
+
+
+@app.command()
+def train(
+    path: Annotated[Path, typer.Argument(help="The file that collect made.")],
+    output: Annotated[Path, typer.Argument(help="Folder of the head.")],
+    seeds: Annotated[list[int] | None, typer.Option(help="May be given several times.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,
+    scored_tokens: Annotated[str | None, typer.Option(help="fed or response.")] = None,
+    gated: Annotated[bool, typer.Option(help="With the gate, or a plain average.")] = True,
+    model: Model = EMBEDDED_NAME,
+    as_json: Json = False,
+) -> None:
+    """Train a head on collected candidates and save it with its model card."""
+    from swift_bon import training
+    from swift_bon.models import load_model
+
+    options: dict[str, Any] = {
+        "seeds": tuple(seeds) if seeds else None,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
+        "scored_tokens": scored_tokens,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    with _readable_errors():
+        _, report = training.train(*load_model(model), path, output, gated=gated, **given)
+    fits = [{k: v for k, v in fit.items() if k != "history"} for fit in report["fits"]]
+    _print_record({"output": str(output), "fits": fits}, as_json)
+
+
+@app.command()
+def evaluate(
+    path: Annotated[Path, typer.Argument(help="Candidates with scores: collect --head.")],
+    num_draws: Annotated[int, typer.Option(help="Of the bootstrap over questions.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Accuracy of each way to pick, with paired bootstrap intervals over questions."""
+    from swift_bon import evaluation
+
+    with _readable_errors():
+        record = evaluation.evaluate(path, num_draws=num_draws, seed=seed)
+    if as_json:
+        print(json.dumps(record))
+    else:
+        evaluation.print_evaluation(record, Console())
+
+
+@app.command()
+def convert(
+    path: Annotated[Path, typer.Argument(help="A .pt file of the paper's code.")],
+    output: Annotated[Path, typer.Argument(help="Folder of the head.")],
+    num_layers: Annotated[int, typer.Option(help="Hidden states: num_hidden_layers + 1.")],
+    hidden_size: Annotated[int, typer.Option(help="Of the model.")],
+    base_model: Annotated[str | None, typer.Option(help="Hub id of the model.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Turn a checkpoint of the paper's code into a head. Pickled code is never run."""
+    from swift_kernels import RewardHead
+
+    with _readable_errors():
+        head = RewardHead.from_reference_checkpoint(
+            path, num_layers, hidden_size, base_model=base_model
+        )
+        head.save_pretrained(output)
+    _print_record({"output": str(output), **head.config()}, as_json)
+
+
+def _read_prompts(prompts: list[str], file: Path | None) -> list[str]:
+    texts = [text for text in prompts if text != "-"]
+    lines = sys.stdin.read().splitlines() if "-" in prompts else []
+    if file is not None:
+        lines += file.read_text(encoding="utf-8").splitlines()
+    texts += [line for line in lines if line.strip()]
+    if not texts:
+        raise ValueError(
+            "there are no prompts; give some as arguments, with --file, or - for stdin"
+        )
+    return texts
+
+
+def _finite(value):
+    """JSON has no infinity and no NaN: such a score becomes null."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    is_number = not isinstance(value, float) or abs(value) < float("inf")
+    return value if is_number else None
+
+
+def _print_result(record: dict[str, Any], console: Console) -> None:
+    table = Table(title=Text(record["prompt"]), title_justify="left", show_lines=False)
+    for heading in ("", "score", "mean log-probability", "candidate"):
+        table.add_column(heading, justify="left" if heading in ("", "candidate") else "right")
+    order = sorted(
+        enumerate(record["candidates"]),
+        key=lambda item: (item[0] != record["index"], -item[1]["score"]),
+    )
+    for index, candidate in order:
+        table.add_row(
+            "pick" if index == record["index"] else "",
+            f"{candidate['score']:.3f}",
+            f"{candidate['mean_logprob']:.3f}",
+            Text(" ".join(candidate["text"].split())),
+        )
+    console.print(table)
+
+
+def _print_record(record: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(record))
+        return
+    for name, value in record.items():
+        typer.echo(f"{name}: {value}")
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,137 @@
+"""The demonstration: a real model, questions it was not trained on, and the pick of its head."""
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from swift_bon.candidates import PromptCandidates, StoredCandidate
+from swift_bon.checks import check_count_of_questions, check_head_fits, model_name
+from swift_bon.collection import SAMPLING_DEFAULTS, grade_candidates
+from swift_bon.evaluation import METHOD_LABELS, evaluate_candidates
+from swift_bon.generation import Candidate, pick_best, sample_candidates
+from swift_bon.tasks import Question, load_task
+from swift_kernels import RewardHead
+
+QUESTIONS_PER_BATCH = 8
+
+
+def demo(
+    model,
+    tokenizer,
+    head: RewardHead,
+    *,
+    questions: int = 24,
+    samples: int = 8,
+    seed: int = 0,
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """Answer questions of the test split of `basics` by best-of-N, showing each pick.
+
+    Every batch is sampled twice from the same random streams, with scoring and without, taking
+    turns at going first, so that both speeds come from one run and the same tokens.
+
+    Args:
+        questions: how many; samples: candidates of each; seed: of the random streams.
+        console: where to draw the table; None draws on standard output.
+
+    Returns:
+        accuracies `random`, `mean_logprob`, `swift`, `oracle`, tokens per second with and without
+        scoring, and the settings.
+    """
+    console = console or Console()
+    task = load_task("basics")
+    asked = task.questions("test")
+    check_count_of_questions(questions, len(asked))
+    check_head_fits(head, model)
+    asked = asked[:questions]
+    results: list[PromptCandidates] = []
+    seconds = {True: 0.0, False: 0.0}  # with scoring, without
+    table = _new_table(samples)
+    with Live(table, console=console, refresh_per_second=4):
+        for start in range(0, len(asked), QUESTIONS_PER_BATCH):
+            batch = asked[start : start + QUESTIONS_PER_BATCH]
+            is_even = (start // QUESTIONS_PER_BATCH) % 2 == 0
+            for scoring in (is_even, not is_even):
+                started = time.perf_counter()
+                rows = _sample(model, tokenizer, head if scoring else None, batch, samples, seed)
+                seconds[scoring] += time.perf_counter() - started
+                if not scoring:
+                    continue
+                for question, candidates in zip(batch, rows, strict=True):
+                    graded = grade_candidates(task, question, candidates)
+                    results.append(graded)
+                    index = pick_best(candidates).index
+                    _add_row(table, question, graded.candidates[0], graded.candidates[index])
+    num_tokens = sum(len(c.token_ids) for prompt in results for c in prompt.candidates)
+    record = evaluate_candidates(results)
+    summary = {
+        "model": model_name(model),
+        "questions": questions,
+        "samples": samples,
+        "seed": seed,
+        **{name: record[name] for name in METHOD_LABELS},
+        "tokens": num_tokens,
+        "tokens_per_second": num_tokens / seconds[True],
+        "tokens_per_second_without_scoring": num_tokens / seconds[False],
+    }
+    _print_summary(summary, console)
+    return summary
+
+
+def _sample(
+    model,
+    tokenizer,
+    head: RewardHead | None,
+    batch: list[Question],
+    samples: int,
+    seed: int,
+) -> list[list[Candidate]]:
+    return sample_candidates(
+        model,
+        tokenizer,
+        [[{"role": "user", "content": question.prompt}] for question in batch],
+        head,
+        samples,
+        stream_keys=[(seed, question.id) for question in batch],
+        do_sample=True,
+        **SAMPLING_DEFAULTS,
+    )
+
+
+def _new_table(samples: int) -> Table:
+    table = Table(title=f"best of {samples}, picked while they were written")
+    table.add_column("question", ratio=2)
+    table.add_column("first sample", ratio=3)
+    table.add_column("SWIFT's pick", ratio=3)
+    return table
+
+
+def _add_row(
+    table: Table, question: Question, first: StoredCandidate, pick: StoredCandidate
+) -> None:
+    table.add_row(Text(question.prompt), _marked(first), _marked(pick))
+
+
+def _marked(candidate: StoredCandidate) -> Text:
+    """The text on one line, with its verdict in words that need no colour."""
+    text = " ".join(candidate.text.split())
+    text = text if len(text) <= 60 else text[:59] + "…"
+    verdict = ("right ", "bold green") if candidate.correct else ("wrong ", "red")
+    return Text.assemble(verdict, text)
+
+
+def _print_summary(summary: dict[str, Any], console: Console) -> None:
+    table = Table(title=f"{summary['questions']} questions, {summary['samples']} samples each")
+    table.add_column("answer taken")
+    table.add_column("accuracy", justify="right")
+    for name, label in METHOD_LABELS.items():
+        table.add_row(label, f"{summary[name]:.3f}")
+    console.print(table)
+    console.print(
+        f"{summary['tokens_per_second']:.0f} tokens/s with scoring, "
+        f"{summary['tokens_per_second_without_scoring']:.0f} without (same tokens, taking turns)"
+    )
