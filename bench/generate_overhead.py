@@ -11,9 +11,9 @@ import statistics
 import time
 
 import torch
-from machine import machine
 from tqdm import trange
 
+from machine import machine
 from swift_bon import BestOfNDecoding, load_model
 from swift_bon.decoding import ScoredDecoding
 from swift_bon.heads import load_head

@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable
 
 import torch
+
 from eager_head import EagerHead
 from machine import machine
-
 from swift_kernels import RewardHead, score_candidates
 
 SHAPES = {  # L, N, T, H

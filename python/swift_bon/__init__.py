@@ -1,5 +1,12 @@
 """Best-of-N around Hugging Face `generate`, scored while it generates."""
 
+try:
+    import transformers  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "swift_bon needs transformers; run: pip install 'swift-kernels[generate]'"
+    ) from error
+
 from swift_bon.decoding import BestOfNDecoding, BestOfNOutput
 from swift_bon.generation import BestOfN, Candidate, best_of_n
 from swift_bon.models import load_model

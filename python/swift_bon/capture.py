@@ -178,10 +178,13 @@ class Capture:
     def _take_input(self, module, args, kwargs=None) -> None:
         # without kwargs: PyTorch may call it so in one thread while another one removes it
         if self._is_mine():
-            self._add(args[0] if args else kwargs.get("hidden_states"))
+            state = args[0] if args else kwargs.get("hidden_states")
+            if state is None:
+                raise CaptureError(f"{type(module).__name__} was called without hidden_states")
+            self._add(state)
 
-    def _add(self, state: Tensor | None) -> None:
-        if self.newest_only and state is not None and state.shape[1] > 1:
+    def _add(self, state: Tensor) -> None:
+        if self.newest_only and state.shape[1] > 1:
             state = state[:, -1:].clone()  # a view would keep all of it
         self._states.append(state)
 
@@ -191,10 +194,9 @@ class Capture:
         if self.layers[-1] == len(self.parts.blocks):
             self._add(output[0])  # last_hidden_state
         states, self._states = self._states, []
-        num_states = sum(state is not None for state in states)
-        if num_states != len(self.layers) or len(states) != num_states:
+        if len(states) != len(self.layers):
             raise CaptureError(
-                f"a forward of {type(self.model).__name__} gave {num_states} hidden states, "
+                f"a forward of {type(self.model).__name__} gave {len(states)} hidden states, "
                 f"expected {len(self.layers)}: its blocks ran more or less than once"
             )
         self.receive(tuple(states))

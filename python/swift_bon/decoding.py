@@ -120,6 +120,7 @@ class ScoredDecoding:
             processors.insert(0, logprob)
         if self.seeds is not None and generation_config.do_sample:
             processors.append(CandidateSampler(self.seeds))
+            generation_config.do_sample = False  # one token is left: the largest is the sampled one
         on_token = None if logprob is None else logprob.add
         tracker = FinishTracker(stopping_criteria, num_candidates, input_ids.device, on_token)
 

@@ -1,0 +1,103 @@
+"""Candidates files: what is written is read back, and damage is named."""
+
+import json
+
+import pytest
+
+from swift_bon.candidates import (
+    PromptCandidates,
+    StoredCandidate,
+    append_candidates,
+    drop_torn_line,
+    header_path,
+    read_candidates,
+    read_header,
+    write_header,
+    write_whole,
+)
+
+
+def prompt(number: int) -> PromptCandidates:
+    candidates = [
+        StoredCandidate("Paris é\u2028\n", [1, 2], True, "Paris", {"swift": 0.5}),
+        StoredCandidate("", [2], False, None),
+    ]
+    return PromptCandidates(f"capital/{number}", "What is …?", "Paris", candidates)
+
+
+def test_round_trip(tmp_path):
+    path = tmp_path / "a.jsonl"
+    append_candidates(path, [prompt(1)])
+    append_candidates(path, [prompt(2), prompt(3)])
+    assert read_candidates(path) == [prompt(1), prompt(2), prompt(3)]
+    first = json.loads(path.read_text().split("\n")[0])
+    assert list(first) == ["id", "prompt", "reference", "candidates"]
+    assert list(first["candidates"][0]) == ["text", "token_ids", "correct", "scores", "answer"]
+
+
+def test_header_lies_beside(tmp_path):
+    path = tmp_path / "runs" / "train.jsonl"
+    write_header(path, {"seed": 0})
+    assert header_path(path) == tmp_path / "runs" / "train.header.json"
+    assert read_header(path) == {"seed": 0}
+
+
+def test_missing_or_broken_header(tmp_path):
+    path = tmp_path / "a.jsonl"
+    with pytest.raises(FileNotFoundError, match=r"a\.header\.json"):
+        read_header(path)
+    header_path(path).write_text("{")
+    with pytest.raises(ValueError, match="is not JSON"):
+        read_header(path)
+
+
+def test_torn_line_is_cut_off(tmp_path):
+    path = tmp_path / "a.jsonl"
+    append_candidates(path, [prompt(1), prompt(2)])
+    whole = path.read_bytes()
+    for cut in (1, 10, len(whole) // 3):
+        path.write_bytes(whole + whole[:cut])
+        drop_torn_line(path)
+        assert path.read_bytes() == whole
+    path.write_bytes(whole[:5])
+    drop_torn_line(path)
+    assert path.read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{", "[]", "{}", '{"id": "a"}', '{"id":"a","prompt":"p","reference":"r","candidates":[{}]}'],
+)
+def test_damaged_line_is_named(tmp_path, line):
+    path = tmp_path / "a.jsonl"
+    append_candidates(path, [prompt(1)])
+    path.write_text(path.read_text() + line + "\n")
+    with pytest.raises(ValueError, match="line 2 of .*a.jsonl is not a prompt with candidates"):
+        read_candidates(path)
+
+
+def test_prompt_without_candidates(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"id":"a","prompt":"p","reference":"r","candidates":[]}\n')
+    with pytest.raises(ValueError, match="line 1 of .* has no candidates"):
+        read_candidates(path)
+
+
+def test_id_twice(tmp_path):
+    path = tmp_path / "a.jsonl"
+    append_candidates(path, [prompt(1), prompt(1)])
+    with pytest.raises(ValueError, match="line 2 .*'capital/1' comes twice"):
+        read_candidates(path)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="swift-bon collect"):
+        read_candidates(tmp_path / "none.jsonl")
+
+
+def test_write_whole_leaves_the_old_file_when_it_fails(tmp_path):
+    path = tmp_path / "a.json"
+    write_whole(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_whole(path, "new \ud800")
+    assert path.read_text() == "old"

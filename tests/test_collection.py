@@ -1,0 +1,139 @@
+"""Collecting: graded candidates on disk, resumed after a kill with nothing lost or doubled."""
+
+import json
+
+import pytest
+import torch
+
+from swift_bon import collection
+from swift_bon.candidates import read_candidates, read_header
+from swift_bon.collection import collect
+from swift_bon.tasks import load_task
+from swift_kernels import RewardHead
+from tiny_models import tiny_model, tiny_tokenizer
+
+SETTINGS = {"limit": 5, "num_return_sequences": 3, "batch_size": 6, "max_new_tokens": 4}
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = tiny_model("llama")
+    model.config._name_or_path = model.name_or_path = "tiny/llama"
+    return model
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return tiny_tokenizer()
+
+
+def test_what_is_stored(model, tokenizer, tmp_path):
+    head = RewardHead(4, 32)
+    path = tmp_path / "runs" / "a.jsonl"
+    prompts = collect(model, tokenizer, path, head=head, **SETTINGS)
+    questions = load_task("basics").questions("train")[:5]
+    assert [prompt.id for prompt in prompts] == [question.id for question in questions]
+    assert prompts == read_candidates(path)
+    for prompt, question in zip(prompts, questions, strict=True):
+        assert (prompt.prompt, prompt.reference) == (question.prompt, question.reference)
+        assert len(prompt.candidates) == 3
+        for candidate in prompt.candidates:
+            grade = load_task("basics").grade(question, candidate.text)
+            assert (candidate.answer, candidate.correct) == grade
+            assert 1 <= len(candidate.token_ids) <= 4
+            has_state = len(candidate.token_ids) > 1  # one token: nothing was fed, no score
+            assert candidate.scores.keys() == {"mean_logprob"} | ({"swift"} if has_state else set())
+    header = read_header(path)
+    assert header["model"] == "tiny/llama"
+    assert header["sampling"]["max_new_tokens"] == 4
+    assert header["scores"] == ["mean_logprob", "swift"]
+
+
+@pytest.mark.parametrize("after", [1, 2], ids=["after-one-batch", "after-two"])
+@pytest.mark.parametrize("torn", [b"", b'{"id": "ca'], ids=["whole", "torn-line"])
+def test_killed_run_resumes_to_the_same_file(model, tokenizer, tmp_path, monkeypatch, after, torn):
+    whole = tmp_path / "whole.jsonl"
+    collect(model, tokenizer, whole, **SETTINGS)
+    path = tmp_path / "killed.jsonl"
+    batches = 0
+    append = collection.append_candidates
+
+    def append_then_die(path, prompts):
+        nonlocal batches
+        append(path, prompts)
+        batches += 1
+        if batches == after:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(collection, "append_candidates", append_then_die)
+        with pytest.raises(KeyboardInterrupt):
+            collect(model, tokenizer, path, **SETTINGS)
+    with path.open("ab") as file:
+        file.write(torn)
+    assert len(path.read_bytes()) < len(whole.read_bytes())
+    collect(model, tokenizer, path, **SETTINGS)
+    assert path.read_bytes() == whole.read_bytes()
+
+
+def test_finished_run_samples_nothing_again(model, tokenizer, tmp_path, monkeypatch):
+    path = tmp_path / "a.jsonl"
+    first = collect(model, tokenizer, path, **SETTINGS)
+    monkeypatch.setattr(collection, "sample_candidates", None)  # any call would fail
+    assert collect(model, tokenizer, path, **SETTINGS) == first
+    assert collect(model, tokenizer, path, **{**SETTINGS, "limit": 2}) == first[:2]
+
+
+def test_batch_size_changes_nothing(model, tokenizer, tmp_path):
+    paths = [tmp_path / f"{size}.jsonl" for size in (1, 4, 64)]
+    for path, size in zip(paths, (1, 4, 64), strict=True):
+        collect(model, tokenizer, path, **{**SETTINGS, "batch_size": size})
+    token_ids = [
+        [c.token_ids for prompt in read_candidates(path) for c in prompt.candidates]
+        for path in paths
+    ]
+    assert token_ids[0] == token_ids[1] == token_ids[2]
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": 1}, {"num_return_sequences": 2}, {"split": "test"}, {"temperature": 0.5}]
+)
+def test_other_settings_are_refused(model, tokenizer, tmp_path, change):
+    path = tmp_path / "a.jsonl"
+    collect(model, tokenizer, path, **SETTINGS)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="was collected with other settings"):
+        collect(model, tokenizer, path, **{**SETTINGS, **change})
+    assert path.read_bytes() == before
+
+
+def test_file_without_header_is_refused(model, tokenizer, tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"id": "a"}) + "\n")
+    with pytest.raises(FileNotFoundError, match="no header"):
+        collect(model, tokenizer, path, **SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"limit": 0}, "limit is 0"),
+        ({"num_return_sequences": 0}, "num_return_sequences is 0"),
+        ({"task": "sums"}, "task is 'sums'"),
+        ({"split": "dev"}, "split is 'dev'"),
+        ({"head": RewardHead(9, 32)}, "head expects 9 hidden states"),
+    ],
+)
+def test_bad_input_writes_nothing(model, tokenizer, tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        collect(model, tokenizer, tmp_path / "a.jsonl", **{**SETTINGS, **change})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_seeds_differ(model, tokenizer, tmp_path):
+    torch.manual_seed(0)
+    runs = [
+        collect(model, tokenizer, tmp_path / f"{seed}.jsonl", seed=seed, **SETTINGS)
+        for seed in (0, 1)
+    ]
+    assert runs[0] != runs[1]
