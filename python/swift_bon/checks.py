@@ -23,6 +23,7 @@ UNSCORABLE = {
     "dola_layers": "DoLa decoding is not plain sampling",
     "guidance_scale": "classifier-free guidance runs the model twice for each token",
 }
+OFF_AT_ONE = ("num_beams", "num_beam_groups", "guidance_scale")
 MODEL_PATH_SNAPSHOT = re.compile(r"models--(.+)/snapshots/[^/]+/?$")
 
 
@@ -36,7 +37,7 @@ def refusal(name: str) -> str:
 def check_generate_kwargs(generate_kwargs: dict) -> None:
     """Arguments of `best_of_n` that cannot be scored, or that it sets itself."""
     for name, value in generate_kwargs.items():
-        if name in UNSCORABLE and value not in (None, 1, 1.0, False):
+        if name in UNSCORABLE and _is_on(name, value):
             raise ValueError(refusal(name))
     for name in ("custom_generate", "inputs", "input_ids", "attention_mask", "tokenizer"):
         if name in generate_kwargs:
@@ -58,7 +59,7 @@ def check_decoding(
         )
     if generation_config.get_generation_mode() not in SCORED_MODES:
         raise ValueError(refusal(_mode_argument(generation_config)))
-    if generation_config.guidance_scale not in (None, 1, 1.0):
+    if _is_on("guidance_scale", generation_config.guidance_scale):
         raise ValueError(refusal("guidance_scale"))
     cache = model_kwargs.get("past_key_values")
     needs_last_token = head is not None and head.scored_tokens == "response"
@@ -72,9 +73,14 @@ def check_decoding(
 
 def _mode_argument(generation_config: GenerationConfig) -> str:
     for name in UNSCORABLE:
-        if getattr(generation_config, name, None) not in (None, 1, 1.0, False):
+        if _is_on(name, getattr(generation_config, name, None)):
             return name
     return "num_beams"
+
+
+def _is_on(name: str, value) -> bool:
+    """Whether an argument out of `UNSCORABLE` asks for what it stands for."""
+    return value not in (None, False) and not (name in OFF_AT_ONE and value == 1)
 
 
 def check_head_fits(head: RewardHead, model) -> None:

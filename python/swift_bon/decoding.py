@@ -110,6 +110,8 @@ class ScoredDecoding:
         generation_config: GenerationConfig,
         **model_kwargs,
     ) -> ScoredCandidates:
+        if self.head is not None:
+            check_head_fits(self.head, model)
         check_decoding(model, self.head, generation_config, model_kwargs)
         generation_config.disable_compile = True  # hooks do not run inside a compiled forward
         num_candidates = len(input_ids)
@@ -141,7 +143,6 @@ class ScoredDecoding:
 
 def _sample_and_score(model, head: RewardHead, tracker: FinishTracker, sample, input_ids, kwargs):
     """Run `sample` with a running score beside it; its output, and the scores `[N]`."""
-    check_head_fits(head, model)
     device = input_ids.device
     if head.reward_weight.device != device:
         head = copy.deepcopy(head).to(device)
@@ -200,8 +201,8 @@ def _select_rows(value, rows: Tensor):
         return value[rows.to(value.device)]
     if isinstance(value, tuple):
         return tuple(_select_rows(item, rows) for item in value)
-    if hasattr(value, "batch_select_indices"):
-        value.batch_select_indices(rows)
+    if hasattr(value, "reorder_cache"):
+        value.reorder_cache(rows)  # what beam search calls: every cache has it
     return value
 
 
@@ -212,5 +213,8 @@ def _refuse_dropped_arguments(generate_frame) -> None:
     never fed leaves its reader waiting for ever.
     """
     for name in ("streamer", "assistant_model"):
-        if generate_frame.f_locals.get(name) is not None:
+        dropped = generate_frame.f_locals.get(name)
+        if dropped is not None:
+            if name == "streamer":
+                dropped.end()
             raise ValueError(refusal(name))

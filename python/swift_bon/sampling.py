@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
+DRAWN_AHEAD = 64  # random numbers of each stream, so that a step seldom waits for the host
+
 
 def stream_seed(*key: object) -> int:
     """A 63-bit seed from any key, the same on every machine."""
@@ -28,20 +30,28 @@ class CandidateSampler(LogitsProcessor):
 
     def __init__(self, seeds: Sequence[int]):
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.uniforms = torch.empty(len(seeds), 0)  # [N, drawn ahead]
+        self.num_used = 0
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        uniform = torch.tensor(
-            [
-                torch.rand((), generator=generator, dtype=torch.float64)
-                for generator in self.generators
-            ]
-        ).to(scores.device)  # [N]
+        uniform = self._next_uniform(scores.device)  # [N]
         cumulative = scores.float().softmax(dim=-1).cumsum(dim=-1)  # [N, V]
-        target = (uniform * cumulative[:, -1]).to(cumulative.dtype)  # [N]
+        target = uniform * cumulative[:, -1]  # [N]
         token = torch.searchsorted(cumulative, target[:, None], right=True)  # [N, 1]
         last_possible = (cumulative < cumulative[:, -1:]).sum(dim=-1, keepdim=True)
         token = torch.minimum(token, last_possible)  # rounding may put the target on the end
         return torch.full_like(scores, float("-inf")).scatter_(1, token, 0.0)
+
+    def _next_uniform(self, device: torch.device) -> Tensor:
+        if self.num_used == self.uniforms.shape[1]:
+            rows = [
+                torch.rand(DRAWN_AHEAD, generator=generator, dtype=torch.float64)
+                for generator in self.generators
+            ]
+            self.uniforms = torch.stack(rows).float().to(device)
+            self.num_used = 0
+        self.num_used += 1
+        return self.uniforms[:, self.num_used - 1]
 
 
 class SampledLogProb(LogitsProcessor):
@@ -56,7 +66,7 @@ class SampledLogProb(LogitsProcessor):
         self.log_normalizer: Tensor | None = None
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        self.logits = scores
+        self.logits = scores.clone()  # the processors after this one may write into theirs
         self.log_normalizer = scores.float().logsumexp(dim=-1)  # [N]
         return scores
 
