@@ -1,6 +1,6 @@
 """What scoring adds to `generate`: the same tokens with and without, taking turns.
 
-    python bench/generate_overhead.py [--model smollm2-135m] [--candidates 64] [--tokens 64]
+    python bench/generate_overhead.py [--model smollm2-135m] [--candidates 64] [--tokens 32]
 
 The ratio of each pair is taken; the last line is JSON with the median and the quartiles.
 """
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--head", default=None)
     parser.add_argument("--candidates", type=int, default=64, help="rows of the batch")
-    parser.add_argument("--tokens", type=int, default=64, help="of each candidate")
+    parser.add_argument("--tokens", type=int, default=32, help="of each candidate")
     parser.add_argument("--pairs", type=int, default=9, help="timed pairs")
     arguments = parser.parse_args()
     model, tokenizer = load_model(arguments.model)

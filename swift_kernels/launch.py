@@ -19,14 +19,16 @@ def next_power_of_2(value: int) -> int:
     return 1 << max(value - 1, 0).bit_length()
 
 
-def score_launch(num_tokens: int, hidden_size: int) -> ScoreLaunch:
+def score_launch(num_tokens: int, hidden_size: int, is_aligned: bool = True) -> ScoreLaunch:
     """Sizes for the padded batch.
 
     Weights are read once per tile of `block_t` tokens: at 16 tokens they add half a byte of cache
     traffic to each element. Two float32 accumulators of 16 x 256 take 64 registers a thread.
+    Rows off the 16-byte boundaries are loaded one element at a time, with an address for each
+    row: at 256 columns some compilers run out of registers.
     """
     block_t = min(16, next_power_of_2(num_tokens))
-    block_h = min(256, max(16, next_power_of_2(hidden_size)))
+    block_h = min(256 if is_aligned else 128, max(16, next_power_of_2(hidden_size)))
     return ScoreLaunch(block_t, block_h, -(-num_tokens // block_t), num_warps=4)
 
 

@@ -113,8 +113,8 @@ def launch_score(
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Run the kernel on checked inputs: scores `[N]`, and rewards and gates `[N, T]` if asked."""
     num_candidates, num_tokens, hidden_size = layers[0].shape
-    launch = score_launch(num_tokens, hidden_size)
     layers, table, is_aligned = address_table(layers)
+    launch = score_launch(num_tokens, hidden_size, is_aligned)
     weights = kernel_weights(head)
     partial = weights[0].new_empty(2, num_candidates, launch.num_blocks)
     values = weights[0].new_empty(2, num_candidates, num_tokens) if return_token_scores else None

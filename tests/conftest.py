@@ -3,7 +3,11 @@
 import os
 
 import torch
+from hypothesis import settings
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # read when triton is imported
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+settings.register_profile("suite", deadline=None)  # a busy machine is no error
+settings.load_profile("suite")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from transformers import GenerationConfig, StoppingCriteriaList, StopStringCriteria
+from transformers import StoppingCriteriaList, StopStringCriteria
 
 from swift_bon.checks import (
     check_generate_kwargs,
@@ -114,7 +114,9 @@ def sample_candidates(
     The other arguments are those of `best_of_n`.
     """
     check_generate_kwargs(generate_kwargs)
-    batch_size = check_count(batch_size or max(1, len(chats) * num_return_sequences), "batch_size")
+    if batch_size is None:
+        batch_size = max(1, len(chats) * num_return_sequences)
+    check_count(batch_size, "batch_size")
     generate_kwargs = _with_defaults(model, tokenizer, generate_kwargs, num_return_sequences)
     prompt_ids = render_prompts(tokenizer, chats)
     max_new_tokens = _max_new_tokens(model, generate_kwargs)
@@ -155,19 +157,18 @@ def _with_defaults(model, tokenizer, generate_kwargs: dict, num_return_sequences
     """`generate`'s arguments with sampling on and stop strings as a criterion of their own."""
     kwargs = dict(generate_kwargs)
     config = kwargs.get("generation_config")
-    if config is None:
-        kwargs.setdefault("do_sample", True)
     do_sample = kwargs.get("do_sample", getattr(config, "do_sample", None))
+    kwargs["do_sample"] = do_sample = True if do_sample is None else do_sample
     if not do_sample and num_return_sequences > 1:
         raise ValueError(
             f"do_sample is {do_sample} and num_return_sequences {num_return_sequences}: greedy "
             "decoding writes the same candidate every time; pass do_sample=True, or "
             "num_return_sequences=1"
         )
-    stop_strings = kwargs.pop("stop_strings", None)
-    if stop_strings is None and config is not None and config.stop_strings is not None:
-        kwargs["generation_config"] = config = GenerationConfig.from_dict(config.to_dict())
-        stop_strings, config.stop_strings = config.stop_strings, None
+    if "stop_strings" not in kwargs:
+        configured = [getattr(c, "stop_strings", None) for c in (config, model.generation_config)]
+        kwargs["stop_strings"] = configured[1] if configured[0] is None else configured[0]
+    stop_strings, kwargs["stop_strings"] = kwargs["stop_strings"], None  # None: not the configs'
     if stop_strings is not None:  # transformers hands no tokenizer to a callable decoding method
         criteria = StoppingCriteriaList(kwargs.get("stopping_criteria") or [])
         criteria.append(StopStringCriteria(tokenizer, stop_strings))

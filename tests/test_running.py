@@ -1,0 +1,206 @@
+"""The running score against the score of the whole; eager PyTorch is the limit of the error."""
+
+import pytest
+import torch
+
+from reference_inputs import (
+    BACKENDS,
+    DEVICE,
+    DTYPES,
+    MASKS,
+    assert_accurate,
+    eager_scores,
+    exact_scores,
+    fill_padding,
+    random_head,
+    random_layers,
+)
+from swift_kernels import RunningScore, running, score_candidates
+
+
+def run(head, layers, mask, backend) -> RunningScore:
+    """Feed the tokens one by one, as `generate` does."""
+    num_candidates, num_tokens, _ = layers[0].shape
+    score = RunningScore(head, num_candidates, backend=backend)
+    active = torch.ones(num_candidates, dtype=torch.bool, device=DEVICE)
+    for token in range(num_tokens):
+        step = [layer[:, token : token + 1] for layer in layers]
+        score.update(step, active if mask is None else mask[:, token])
+    return score
+
+
+SHAPES = {  # L, N, T, H
+    "ones": (1, 1, 1, 1),
+    "odd": (3, 3, 7, 24),
+    "wide": (2, 2, 5, 577),
+    "blocks": (2, 2, 3, 1300),
+    "long": (2, 3, 19, 17),
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_equals_the_whole(shape, mask, dtype, backend):
+    num_layers, num_candidates, num_tokens, hidden_size = SHAPES[shape]
+    head = random_head(num_layers, hidden_size)
+    layers = random_layers(SHAPES[shape], dtype)
+    mask = MASKS[mask](num_candidates, num_tokens)
+    actual = run(head, fill_padding(layers, mask), mask, backend).scores()
+    with torch.no_grad():
+        assert_accurate(actual, exact_scores(layers, head, mask), eager_scores(layers, head, mask))
+        whole = score_candidates(fill_padding(layers, mask), head, mask, backend=backend)
+    torch.testing.assert_close(actual, whole, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("kwargs", [{"gated": False}, {"layers": [0, 3]}], ids=str)
+def test_other_heads(kwargs, backend):
+    head = random_head(4, 24, **kwargs)
+    layers = random_layers((4, 3, 9, 24))
+    mask = MASKS["right_padding"](3, 9)
+    selected = layers if head.layers is None else [layers[index] for index in head.layers]
+    with torch.no_grad():
+        limits = (exact_scores(selected, head, mask), eager_scores(selected, head, mask))
+    for same in (layers, selected):
+        assert_accurate(run(head, fill_padding(same, mask), mask, backend).scores(), *limits)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_scores_at_every_step(backend):
+    head = random_head(2, 24)
+    layers = random_layers((2, 3, 7, 24))
+    mask = MASKS["left_padding"](3, 7)
+    score = RunningScore(head, 3, backend=backend)
+    assert torch.equal(score.scores(), torch.full((3,), float("-inf"), device=DEVICE))
+    for token in range(7):
+        score.update([layer[:, token : token + 1] for layer in layers], mask[:, token])
+        prefix = [layer[:, : token + 1] for layer in layers]
+        with torch.no_grad():
+            exact = exact_scores(prefix, head, mask[:, : token + 1])
+            assert_accurate(score.scores(), exact, eager_scores(prefix, head, mask[:, : token + 1]))
+
+
+LAYOUTS = {
+    "stacked": torch.stack,
+    "last_of_longer": lambda layers: [torch.cat([x * 0 + 9, x], 1)[:, -1:] for x in layers],
+    "step_of_last_dim": lambda layers: [x.repeat_interleave(2, dim=2)[..., ::2] for x in layers],
+    "misaligned": lambda layers: [torch.cat([x[..., :1], x], 2)[..., 1:] for x in layers],
+    "expanded": lambda layers: [x[:1].expand_as(x) for x in layers],
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts(layout, backend):
+    head = random_head(2, 64)
+    step = LAYOUTS[layout](random_layers((2, 3, 1, 64)))
+    score = RunningScore(head, 3, backend=backend)
+    flags = torch.tensor([1, 7, 0, 7, 1, 7], device=DEVICE)
+    score.update(step, flags[::2])
+    active = flags[::2] != 0
+    with torch.no_grad():
+        limits = (f(step, head, active[:, None]) for f in (exact_scores, eager_scores))
+        assert_accurate(score.scores(), *limits)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_memory_does_not_grow(backend):
+    head = random_head(2, 24)
+    score = RunningScore(head, 3, backend=backend)
+    before = owned_numbers(score)
+    step, active = random_layers((2, 3, 1, 24)), torch.ones(3, dtype=torch.bool, device=DEVICE)
+    for _ in range(50):
+        score.update(step, active)
+    assert owned_numbers(score) == before
+    assert sum(size for name, size in before.items() if name != "weight") == 3 * 3
+    assert before["weight"] == 2 * 2 * 24  # the head's own size, whatever N
+
+
+def owned_numbers(score: RunningScore) -> dict[str, int]:
+    """Numbers in the storage behind each attribute, and nothing that could hold more."""
+    plain = (torch.Tensor, int, str)
+    attributes = {name: value for name, value in vars(score).items() if name != "head"}
+    assert all(isinstance(value, plain) for value in attributes.values())
+    return {
+        name: value.untyped_storage().nbytes() // value.element_size()
+        for name, value in attributes.items()
+        if isinstance(value, torch.Tensor)
+    }
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_holds_no_graph(backend):
+    head = random_head(2, 24)
+    score = RunningScore(head, 3, backend=backend)
+    score.update(random_layers((2, 3, 1, 24)), torch.ones(3, dtype=torch.bool, device=DEVICE))
+    assert not score.scores().requires_grad
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64], ids=str)
+def test_head_of_another_dtype(dtype, backend):
+    head = random_head(2, 24).to(dtype)
+    layers = random_layers((2, 3, 5, 24))
+    actual = run(head, layers, None, backend).scores()
+    head = head.float()
+    with torch.no_grad():
+        assert_accurate(actual, exact_scores(layers, head), eager_scores(layers, head))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_autocast_changes_nothing(backend):
+    head = random_head(2, 24)
+    layers = random_layers((2, 3, 5, 24))
+    expected = run(head, layers, None, backend).scores()
+    with torch.autocast(DEVICE, torch.bfloat16):
+        assert torch.equal(run(head, layers, None, backend).scores(), expected)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_backend_that_was_asked_for_runs(backend, monkeypatch):
+    from swift_kernels import step_kernel
+
+    ran = []
+    monkeypatch.setattr(step_kernel, "launch_step", lambda *args: ran.append("triton"))
+    monkeypatch.setattr(running.RunningScore, "_add_with_torch", lambda *args: ran.append("torch"))
+    run(random_head(2, 24), random_layers((2, 3, 1, 24)), None, backend)
+    assert ran == [backend]
+
+
+ERRORS = {
+    "prompt": (lambda x, a: ([y.repeat(1, 4, 1) for y in x], a), ValueError, r"\(3, 4, 24\)"),
+    "other_batch": (lambda x, a: ([y[:2] for y in x], a), ValueError, r"\(2, 1, 24\), expected"),
+    "layers": (lambda x, a: (x[:1], a), ValueError, "step_hidden_states has 1 layers"),
+    "states_none": (lambda x, a: (None, a), TypeError, "step_hidden_states is NoneType"),
+    "states_dtype": (lambda x, a: ([y.double() for y in x], a), TypeError, "step_hidden_states"),
+    "active_none": (lambda x, a: (x, None), TypeError, "active is NoneType"),
+    "active_float": (lambda x, a: (x, a.float()), TypeError, "active is torch.float32"),
+    "active_shape": (lambda x, a: (x, a[:, None]), ValueError, r"active has shape \(3, 1\)"),
+    "active_short": (lambda x, a: (x, a[:2]), ValueError, r"active has shape \(2,\)"),
+    "active_device": (lambda x, a: (x, a.to("meta")), ValueError, "active is on meta"),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_errors_leave_the_sums(case):
+    change, error, message = ERRORS[case]
+    step, active = random_layers((2, 3, 1, 24)), torch.ones(3, dtype=torch.bool, device=DEVICE)
+    score = RunningScore(random_head(2, 24), 3)
+    score.update(step, active)
+    before = score.scores()
+    with pytest.raises(error, match=message):
+        score.update(*change(step, active))
+    assert torch.equal(score.scores(), before)
+
+
+@pytest.mark.parametrize("num_candidates, error", [(0, ValueError), (2.0, TypeError)])
+def test_number_of_candidates(num_candidates, error):
+    with pytest.raises(error, match="^num_candidates"):
+        RunningScore(random_head(2, 24), num_candidates)
+
+
+def test_unknown_backend():
+    with pytest.raises(ValueError, match="^backend is 'gpu'"):
+        RunningScore(random_head(2, 24), 3, backend="gpu")

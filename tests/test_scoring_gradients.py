@@ -1,0 +1,134 @@
+"""Gradients of the scores against float64 autograd of the definition."""
+
+import pytest
+import torch
+
+from reference_inputs import (
+    BACKENDS,
+    DEVICE,
+    DTYPES,
+    MASKS,
+    assert_accurate,
+    eager_scores,
+    exact_scores,
+    fill_padding,
+    random_head,
+    random_layers,
+)
+from swift_kernels import RewardHead, score_candidates
+
+# A loss in which every candidate has another weight, so that none can stand for another.
+CANDIDATE_WEIGHTS = torch.tensor([1.0, -2.0, 0.5], device=DEVICE)
+
+pytestmark = pytest.mark.parametrize("backend", BACKENDS)
+
+
+def head_gradients(scores, head: RewardHead):
+    finite = torch.where(scores.isfinite(), scores, 0)
+    (finite * CANDIDATE_WEIGHTS.to(scores)).sum().backward()
+    gradients = [parameter.grad for parameter in head.parameters()]
+    head.zero_grad()
+    return gradients
+
+
+def assert_gradients_accurate(actual, exact, eager):
+    for one, exact_one, eager_one in zip(actual, exact, eager, strict=True):
+        assert_accurate(one.flatten(), exact_one.double().flatten(), eager_one.flatten())
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("gated", [True, False], ids=["gated", "ungated"])
+def test_head(backend, gated, mask, dtype):
+    head = random_head(2, 77, gated=gated)
+    layers = random_layers((2, 3, 19, 77), dtype)
+    mask = MASKS[mask](3, 19)
+    dirty = fill_padding(layers, mask)
+    actual = head_gradients(score_candidates(dirty, head, mask, backend=backend), head)
+    exact = exact_head_gradients(layers, head, mask)
+    eager = head_gradients(eager_scores(layers, head, mask), head)
+    assert_gradients_accurate(actual, exact, eager)
+
+
+def exact_head_gradients(layers, head, mask):
+    double = RewardHead(**head.config()).to(DEVICE, torch.float64)
+    double.load_state_dict(head.state_dict())
+    return head_gradients(exact_scores(layers, double, mask), double)
+
+
+def test_layers_of_a_subset(backend):
+    head = random_head(4, 24, layers=[1, 3])
+    layers = random_layers((4, 3, 7, 24))
+    actual = head_gradients(score_candidates(layers, head, backend=backend), head)
+    exact = exact_head_gradients(layers[1::2], head, None)
+    eager = head_gradients(eager_scores(layers[1::2], head), head)
+    assert_gradients_accurate(actual, exact, eager)
+
+
+def test_transposed_states(backend):
+    head = random_head(2, 24)
+    layers = random_layers((2, 3, 7, 24))
+    expected = head_gradients(score_candidates(layers, head, backend=backend), head)
+    transposed = [layer.transpose(0, 1).contiguous().transpose(0, 1) for layer in layers]
+    actual = head_gradients(score_candidates(transposed, head, backend=backend), head)
+    for one, other in zip(actual, expected, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("mask", ["all", "left_padding", "empty_row"])
+def test_hidden_states(backend, mask):
+    head = random_head(2, 24).requires_grad_(False)
+    mask = MASKS[mask](3, 7)
+    layers = random_layers((2, 3, 7, 24))
+
+    def state_gradients(states, score):
+        leaves = [layer.clone().requires_grad_() for layer in states]
+        scores = score(leaves, head, mask)
+        torch.where(scores.isfinite(), scores, 0).mul(CANDIDATE_WEIGHTS).sum().backward()
+        return [leaf.grad for leaf in leaves]
+
+    def score(leaves, head, mask):
+        return score_candidates(leaves, head, mask, backend=backend)
+
+    actual = state_gradients(fill_padding(layers, mask), score)
+    exact = state_gradients([layer.double() for layer in layers], exact_scores)
+    eager = state_gradients(layers, eager_scores)
+    assert_gradients_accurate(actual, exact, eager)
+    if mask is not None:
+        assert all((gradient[mask == 0] == 0).all() for gradient in actual)
+
+
+def test_dtype_of_the_gradient_is_that_of_the_state(backend):
+    layers = [layer.requires_grad_() for layer in random_layers((2, 3, 7, 24), torch.bfloat16)]
+    head = random_head(2, 24)
+    score_candidates(layers[:1] + [layers[1].detach()], head, backend=backend).sum().backward()
+    assert layers[0].grad.dtype == torch.bfloat16
+    assert layers[1].grad is None
+    assert head.reward_weight.grad.dtype == torch.float32
+
+
+def test_of_token_scores(backend):
+    head = random_head(2, 24)
+    layers = random_layers((2, 3, 7, 24))
+    values = score_candidates(layers, head, backend=backend, return_token_scores=True)
+    (values.rewards.sum() + values.gates.sum()).backward()
+    expected = torch.stack([layer.sum((0, 1)) for layer in layers])
+    torch.testing.assert_close(head.reward_weight.grad, expected, rtol=1e-5, atol=1e-5)
+    assert head.reward_bias.grad == 3 * 7
+
+
+def test_under_autocast(backend):
+    head = random_head(2, 24)
+    layers = random_layers((2, 3, 7, 24))
+    expected = head_gradients(score_candidates(layers, head, backend=backend), head)
+    with torch.autocast(DEVICE, torch.bfloat16):
+        actual = head_gradients(score_candidates(layers, head, backend=backend), head)
+    for one, other in zip(actual, expected, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_no_graph_where_none_is_needed(backend):
+    head = random_head(2, 24)
+    layers = random_layers((2, 3, 7, 24))
+    assert score_candidates(layers, head, backend=backend).requires_grad
+    assert not score_candidates(layers, head.requires_grad_(False), backend=backend).requires_grad
