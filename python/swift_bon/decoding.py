@@ -11,7 +11,7 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from transformers.generation import GenerateDecoderOnlyOutput
 
 from swift_bon.capture import Capture
-from swift_bon.checks import check_decoding, check_head_fits, refusal
+from swift_bon.checks import check_decoding, check_head_fits, refuse
 from swift_bon.sampling import CandidateSampler, SampledLogProb
 from swift_bon.stopping import FinishTracker
 from swift_kernels import RewardHead, RunningScore, select_best
@@ -215,6 +215,4 @@ def _refuse_dropped_arguments(generate_frame) -> None:
     for name in ("streamer", "assistant_model"):
         dropped = generate_frame.f_locals.get(name)
         if dropped is not None:
-            if name == "streamer":
-                dropped.end()
-            raise ValueError(refusal(name))
+            refuse(name, dropped)

@@ -8,6 +8,7 @@ import torch
 from transformers import StoppingCriteriaList, StopStringCriteria
 
 from swift_bon.checks import (
+    check_decoder_only,
     check_generate_kwargs,
     check_head_fits,
     check_prompt_length,
@@ -113,6 +114,7 @@ def sample_candidates(
 
     The other arguments are those of `best_of_n`.
     """
+    check_decoder_only(model)
     check_generate_kwargs(generate_kwargs)
     if batch_size is None:
         batch_size = max(1, len(chats) * num_return_sequences)
