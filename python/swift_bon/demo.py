@@ -66,6 +66,8 @@ def demo(
                     results.append(graded)
                     index = pick_best(candidates).index
                     _add_row(table, question, graded.candidates[0], graded.candidates[index])
+    if not console.is_terminal:
+        console.print()  # a live table ends its last line only on a terminal
     num_tokens = sum(len(c.token_ids) for prompt in results for c in prompt.candidates)
     record = evaluate_candidates(results)
     summary = {
@@ -104,9 +106,8 @@ def _sample(
 
 def _new_table(samples: int) -> Table:
     table = Table(title=f"best of {samples}, picked while they were written")
-    table.add_column("question", ratio=2)
-    table.add_column("first sample", ratio=3)
-    table.add_column("SWIFT's pick", ratio=3)
+    for heading in ("question", "first sample", "SWIFT's pick"):
+        table.add_column(heading, ratio=1, no_wrap=True, overflow="ellipsis")
     return table
 
 
@@ -118,10 +119,8 @@ def _add_row(
 
 def _marked(candidate: StoredCandidate) -> Text:
     """The text on one line, with its verdict in words that need no colour."""
-    text = " ".join(candidate.text.split())
-    text = text if len(text) <= 60 else text[:59] + "…"
     verdict = ("right ", "bold green") if candidate.correct else ("wrong ", "red")
-    return Text.assemble(verdict, text)
+    return Text.assemble(verdict, " ".join(candidate.text.split()))
 
 
 def _print_summary(summary: dict[str, Any], console: Console) -> None:

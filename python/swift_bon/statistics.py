@@ -29,7 +29,7 @@ def picked_accuracy(scores: Tensor, correct: Tensor) -> Tensor:
     best = torch.where(has_score, scores, float("-inf")).amax(dim=1, keepdim=True)  # [P, 1]
     is_best = (scores == best) & has_score
     is_best = torch.where(is_best.any(dim=1, keepdim=True), is_best, torch.ones_like(is_best))
-    return (is_best & correct).sum(dim=1) / is_best.sum(dim=1)
+    return (is_best & correct).sum(dim=1).double() / is_best.sum(dim=1)
 
 
 def auroc(scores: Tensor, correct: Tensor) -> float:
