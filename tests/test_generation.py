@@ -545,7 +545,7 @@ def test_the_model_is_left_as_it_was():
         (None, TypeError, "prompts is NoneType, expected a string, chat messages, or a list"),
         (7, TypeError, "prompts is int"),
         (chat("No")[0], TypeError, "prompts is dict"),
-        ((text for text in ["No"]), TypeError, "prompts is generator"),
+        pytest.param((text for text in ["No"]), TypeError, "prompts is generator", id="generator"),
         ([7], TypeError, r"prompts\[0\] is int, expected a string or a list of messages"),
         (["No", None], TypeError, r"prompts\[1\] is NoneType"),
         ([["No"]], TypeError, r"prompts\[0\] is list, expected .*'role'.*'content'"),
