@@ -143,7 +143,8 @@ class RewardHead(
         hub_options = {name: kwargs.pop(name) for name in head_files.HUB_OPTIONS if name in kwargs}
         config, tensors = head_files.read(model_id, hub_options)
         try:
-            head = cls(**config)
+            with torch.random.fork_rng(devices=[]):  # loading a head shifts nobody's samples
+                head = cls(**config)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"config.json of {model_id} does not describe a head: {error}"

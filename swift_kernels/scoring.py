@@ -39,12 +39,13 @@ def score_candidates(
         attention_mask: `[N, T]` bool or integer, 1 = scored; padding on any side, holes allowed.
             None scores every token. Masked positions may hold NaN or inf.
         backend: "triton" is one fused pass on a GPU, "torch" runs anywhere, "auto" chooses.
+            Where a gradient is asked for, PyTorch runs whatever the backend.
         return_token_scores: also return the rewards and gates of each token.
 
     Returns:
         float32 `[N]`, higher is better, -inf for a candidate with no scored token; or
-        `CandidateScores`. Differentiable with respect to the head; call it under
-        `torch.no_grad()` to spare the bookkeeping.
+        `CandidateScores`. Differentiable with respect to the head, whose parameters ask for
+        gradients by default: call it under `torch.no_grad()` to only score.
 
     Raises:
         TypeError, ValueError: an input does not fit the head; the message says which and why.

@@ -124,7 +124,7 @@ def test_convert(run, tmp_path):
         (("generate", "abc", "--head", "/no/such/folder"), "there is no folder"),
         (("demo", "--questions", "0", "--head", "{head}"), "questions is 0"),
         (("demo", "--questions", "100000", "--head", "{head}"), "the test split has"),
-        (("demo", "--samples", "0", "--head", "{head}"), "is 0, expected at least 1"),
+        (("demo", "--samples", "0", "--head", "{head}"), "samples is 0, expected at least 1"),
         (("collect", "{tmp}/a.jsonl", "--task", "sums"), "task is 'sums'"),
         (("evaluate", "{tmp}/none.jsonl"), "there is no candidates file"),
         (("train", "{tmp}/none.jsonl", "{tmp}/out"), "there is no candidates file"),

@@ -81,7 +81,7 @@ def assert_same(results: list[BestOfN], expected: list[BestOfN]):
 
 
 def test_results_are_those_of_an_offline_forward():
-    for name in ("llama", "gemma3", "gpt2", "mistral", "mixtral", "opt"):
+    for name in ("llama", "gemma3", "gpt2", "mistral", "mixtral", "opt", "lfm2"):
         for scored_tokens in ("fed", "response"):
             model, head = tiny_model(name), make_head(scored_tokens=scored_tokens)
             results = run(model, head=head)
@@ -218,7 +218,7 @@ def test_a_tokenizer_without_pad_and_end_tokens():
 # Batches.
 
 
-@pytest.mark.parametrize("name", ["llama", "gemma2", "gpt_neox", "qwen3_moe"])
+@pytest.mark.parametrize("name", ["llama", "gemma2", "gpt_neox", "qwen3_moe", "lfm2"])
 def test_any_batch_size_gives_the_same_candidates(name):
     model = tiny_model(name)
     expected = run(model)

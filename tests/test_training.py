@@ -11,6 +11,7 @@ from swift_bon.candidates import PromptCandidates, StoredCandidate, append_candi
 from swift_bon.features import Features, extract_features
 from swift_bon.fitting import TrainingOptions, fit_head
 from swift_bon.prompts import render_prompts
+from swift_bon.statistics import auroc
 from swift_bon.tasks import load_task
 from swift_bon.training import train
 from swift_kernels import RewardHead, score_candidates
@@ -105,19 +106,20 @@ def groups_of(prompts) -> list[str]:
     return [load_task("basics").group(prompt.id) for prompt in prompts]
 
 
-def test_fit_learns_and_the_head_reproduces_its_scores(features, prompts):
-    head, (fit,) = fit_head(features, prompts, groups_of(prompts), TrainingOptions(**OPTIONS))
+def test_fit_learns_and_the_folded_head_gives_its_scores(features, prompts):
+    options = TrainingOptions(**OPTIONS)
+    head, (fit,) = fit_head(features, prompts, groups_of(prompts), options)
     assert fit.auroc > 0.9
     assert fit.best_of_n > 2 * fit.random
-    correct = [candidate.correct for prompt in prompts for candidate in prompt.candidates]
+    data = fitting._TrainingData.build(features, prompts, groups_of(prompts), options)
     with torch.no_grad():
-        scores = [
-            float(score_candidates(states_of(features, i), head)) for i in range(len(correct))
-        ]
-    right = [score for score, is_right in zip(scores, correct, strict=True) if is_right]
-    wrong = [score for score, is_right in zip(scores, correct, strict=True) if not is_right]
-    assert min(right) > max(wrong) - 0.5
-    assert sum(right) / len(right) > sum(wrong) / len(wrong) + 1
+        scores = torch.cat(
+            [score_candidates(states_of(features, i), head) for i in data.validation]
+        )
+    correct = data.correct[data.validation]
+    assert auroc(scores, correct) == fit.auroc
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(scores, correct.float())
+    assert float(loss) == pytest.approx(fit.loss, abs=1e-4)
 
 
 def test_best_epoch_is_restored(features, prompts, monkeypatch):

@@ -55,6 +55,30 @@ ARCHITECTURES = {
     "gpt_bigcode": ("GPTBigCode", {}),
     "llama4": ("Llama4", {"head_dim": 8, "intermediate_size_mlp": 48, "num_local_experts": 2}),
     "smollm3": ("SmolLM3", {}),
+    "granite": ("Granite", {}),
+    "starcoder2": ("Starcoder2", WINDOW),
+    "gpt_oss": (
+        "GptOss",
+        {"head_dim": 8, "num_local_experts": 4, "num_experts_per_tok": 2, **WINDOW},
+    ),
+    "deepseek_v3": (
+        "DeepseekV3",
+        {
+            "num_key_value_heads": 4,
+            "qk_nope_head_dim": 8,
+            "qk_rope_head_dim": 8,
+            "v_head_dim": 8,
+            "kv_lora_rank": 8,
+            "q_lora_rank": 8,
+            "n_routed_experts": 4,
+            "num_experts_per_tok": 2,
+            "n_group": 1,
+            "topk_group": 1,
+            "first_k_dense_replace": 1,
+            "moe_intermediate_size": 16,
+        },
+    ),
+    "lfm2": ("Lfm2", {"layer_types": ["conv", "full_attention", "conv"]}),
 }
 CONFIG_NAMES = {"Gemma3": "Gemma3TextConfig", "Llama4": "Llama4TextConfig"}
 MODEL_NAMES = {"GPT2": "GPT2LMHeadModel"}

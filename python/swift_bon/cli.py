@@ -1,19 +1,21 @@
 """The command line: parse, call, print. Each flag is a parameter of the function it calls."""
 
-import contextlib
 import json
-import sys
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from swift_bon.models import EMBEDDED_NAME
+from swift_bon.terminal import (
+    finite_json,
+    print_record,
+    print_result,
+    read_prompts,
+    readable_errors,
+)
 
 app = typer.Typer(
     name="swift-bon",
@@ -28,16 +30,6 @@ Head = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 Seed = Annotated[int, typer.Option(help="Of the random streams, one for each candidate.")]
-
-
-@contextlib.contextmanager
-def _readable_errors() -> Iterator[None]:
-    """Bad input ends with its message, not with a traceback."""
-    try:
-        yield
-    except (ValueError, TypeError, OSError, RuntimeError, ModuleNotFoundError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 def _load(model: str, head: str | None):
@@ -59,7 +51,7 @@ def demo(
     """Answer questions by best-of-N with a real model, and compare the ways to pick."""
     from swift_bon.demo import demo as run_demo
 
-    with _readable_errors():
+    with readable_errors():
         loaded = _load(model, head)
         record = run_demo(*loaded, questions=questions, samples=samples, seed=seed)
     print(json.dumps(record))
@@ -86,8 +78,8 @@ def generate(
     """Write N candidates for each prompt and print the best, with the scores of all."""
     from swift_bon.generation import best_of_n
 
-    with _readable_errors():
-        texts = _read_prompts(prompts or [], file)
+    with readable_errors():
+        texts = read_prompts(prompts or [], file)
         loaded_model, tokenizer, loaded_head = _load(model, head)
         results = best_of_n(
             loaded_model,
@@ -105,10 +97,10 @@ def generate(
         {"prompt": text, **asdict(result)} for text, result in zip(texts, results, strict=True)
     ]
     if as_json:
-        print(json.dumps({"results": _finite(records)}, ensure_ascii=False))
+        print(json.dumps({"results": finite_json(records)}, ensure_ascii=False))
         return
     for record in records:
-        _print_result(record, Console())
+        print_result(record, Console())
 
 
 @app.command()
@@ -131,7 +123,7 @@ def collect(
     from swift_bon.heads import load_head
     from swift_bon.models import load_model
 
-    with _readable_errors():
+    with readable_errors():
         loaded_head = None if head is None else load_head(head, model_name=model)
         prompts = collection.collect(
             *load_model(model),
@@ -152,7 +144,7 @@ def collect(
         "num_candidates": num_candidates,
         "random": num_right / num_candidates,
     }
-    _print_record(record, as_json)
+    print_record(record, as_json)
 
 
 @app.command()
@@ -180,10 +172,10 @@ def train(
         "scored_tokens": scored_tokens,
     }
     given = {name: value for name, value in options.items() if value is not None}
-    with _readable_errors():
+    with readable_errors():
         _, report = training.train(*load_model(model), path, output, gated=gated, **given)
     fits = [{k: v for k, v in fit.items() if k != "history"} for fit in report["fits"]]
-    _print_record({"output": str(output), "fits": fits}, as_json)
+    print_record({"output": str(output), "fits": fits}, as_json)
 
 
 @app.command()
@@ -196,7 +188,7 @@ def evaluate(
     """Accuracy of each way to pick, with paired bootstrap intervals over questions."""
     from swift_bon import evaluation
 
-    with _readable_errors():
+    with readable_errors():
         record = evaluation.evaluate(path, num_draws=num_draws, seed=seed)
     if as_json:
         print(json.dumps(record))
@@ -216,61 +208,12 @@ def convert(
     """Turn a checkpoint of the paper's code into a head. Pickled code is never run."""
     from swift_kernels import RewardHead
 
-    with _readable_errors():
+    with readable_errors():
         head = RewardHead.from_reference_checkpoint(
             path, num_layers, hidden_size, base_model=base_model
         )
         head.save_pretrained(output)
-    _print_record({"output": str(output), **head.config()}, as_json)
-
-
-def _read_prompts(prompts: list[str], file: Path | None) -> list[str]:
-    texts = [text for text in prompts if text != "-"]
-    lines = sys.stdin.read().splitlines() if "-" in prompts else []
-    if file is not None:
-        lines += file.read_text(encoding="utf-8").splitlines()
-    texts += [line for line in lines if line.strip()]
-    if not texts:
-        raise ValueError(
-            "there are no prompts; give some as arguments, with --file, or - for stdin"
-        )
-    return texts
-
-
-def _finite(value):
-    """JSON has no infinity and no NaN: such a score becomes null."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    is_number = not isinstance(value, float) or abs(value) < float("inf")
-    return value if is_number else None
-
-
-def _print_result(record: dict[str, Any], console: Console) -> None:
-    table = Table(title=Text(record["prompt"]), title_justify="left", show_lines=False)
-    for heading in ("", "score", "mean log-probability", "candidate"):
-        table.add_column(heading, justify="left" if heading in ("", "candidate") else "right")
-    order = sorted(
-        enumerate(record["candidates"]),
-        key=lambda item: (item[0] != record["index"], -item[1]["score"]),
-    )
-    for index, candidate in order:
-        table.add_row(
-            "pick" if index == record["index"] else "",
-            f"{candidate['score']:.3f}",
-            f"{candidate['mean_logprob']:.3f}",
-            Text(" ".join(candidate["text"].split())),
-        )
-    console.print(table)
-
-
-def _print_record(record: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(record))
-        return
-    for name, value in record.items():
-        typer.echo(f"{name}: {value}")
+    print_record({"output": str(output), **head.config()}, as_json)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from swift_bon.evaluation import METHOD_LABELS, evaluate_candidates
 from swift_bon.generation import Candidate, pick_best, sample_candidates
 from swift_bon.tasks import Question, load_task
 from swift_kernels import RewardHead
+from swift_kernels.checks import check_count
 
 QUESTIONS_PER_BATCH = 8
 
@@ -46,6 +47,7 @@ def demo(
     task = load_task("basics")
     asked = task.questions("test")
     check_count_of_questions(questions, len(asked))
+    check_count(samples, "samples")
     check_head_fits(head, model)
     asked = asked[:questions]
     results: list[PromptCandidates] = []

@@ -41,5 +41,5 @@ def shared_prefix(
     if "logits_to_keep" in accepted:
         inputs["logits_to_keep"] = 1
     cache = model(**inputs, return_dict=True).past_key_values
-    cache.batch_select_indices(torch.tensor(rows, device=input_ids.device))
+    cache.reorder_cache(torch.tensor(rows, device=input_ids.device))
     return {"past_key_values": cache}

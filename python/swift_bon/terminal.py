@@ -1,0 +1,72 @@
+"""What the command line reads and prints: prompts, tables, records, one-line errors."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+@contextlib.contextmanager
+def readable_errors() -> Iterator[None]:
+    """Bad input ends with its message, not with a traceback."""
+    try:
+        yield
+    except (ValueError, TypeError, OSError, RuntimeError, ModuleNotFoundError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def read_prompts(prompts: list[str], file: Path | None) -> list[str]:
+    texts = [text for text in prompts if text != "-"]
+    lines = sys.stdin.read().splitlines() if "-" in prompts else []
+    if file is not None:
+        lines += file.read_text(encoding="utf-8").splitlines()
+    texts += [line for line in lines if line.strip()]
+    if not texts:
+        raise ValueError(
+            "there are no prompts; give some as arguments, with --file, or - for stdin"
+        )
+    return texts
+
+
+def finite_json(value):
+    """JSON has no infinity and no NaN: such a score becomes null."""
+    if isinstance(value, dict):
+        return {key: finite_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [finite_json(item) for item in value]
+    is_number = not isinstance(value, float) or abs(value) < float("inf")
+    return value if is_number else None
+
+
+def print_result(record: dict[str, Any], console: Console) -> None:
+    table = Table(title=Text(record["prompt"]), title_justify="left", show_lines=False)
+    for heading in ("", "score", "mean log-probability", "candidate"):
+        table.add_column(heading, justify="left" if heading in ("", "candidate") else "right")
+    order = sorted(
+        enumerate(record["candidates"]),
+        key=lambda item: (item[0] != record["index"], -item[1]["score"]),
+    )
+    for index, candidate in order:
+        table.add_row(
+            "pick" if index == record["index"] else "",
+            f"{candidate['score']:.3f}",
+            f"{candidate['mean_logprob']:.3f}",
+            Text(" ".join(candidate["text"].split())),
+        )
+    console.print(table)
+
+
+def print_record(record: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(record))
+        return
+    for name, value in record.items():
+        typer.echo(f"{name}: {value}")
