@@ -678,7 +678,7 @@ class ModelInsideCriterion(StoppingCriteria):
 
 
 @pytest.mark.parametrize(
-    "argument, inside",
+    ("argument", "inside"),
     [("logits_processor", ModelInside), ("stopping_criteria", ModelInsideCriterion)],
 )
 def test_a_processor_or_criterion_that_calls_the_model_is_refused(argument, inside):
@@ -702,7 +702,7 @@ def test_a_forward_that_runs_without_hooks_is_reported(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name, kwargs",
+    ("name", "kwargs"),
     [
         ("num_beams", {"num_beams": 3}),
         ("num_beams", {"num_beams": 3, "do_sample": False}),
@@ -773,8 +773,20 @@ def test_a_static_cache_has_no_room_for_the_last_token():
         generate(tiny_model("llama"), make_head("response"), cache_implementation="static")
 
 
+def test_a_cache_made_by_the_model_is_out_of_reach_for_the_last_token():
+    changes = {"head_dim": 8, "num_local_experts": 2, "block_size": 4}
+    config = transformers.MiniMaxConfig(**SHAPE, **changes)
+    model = build(transformers.MiniMaxForCausalLM, config)
+    with pytest.raises(ValueError, match="MiniMaxForCausalLM makes a cache of its own.*use_cache="):
+        generate(model, make_head("response"))
+    head = make_head("response")  # what the error proposes works
+    assert_scored(model, head, generate(model, head, use_cache=False))
+    head = make_head("fed")
+    assert_scored(model, head, generate(model, head))
+
+
 @pytest.mark.parametrize(
-    "head, message",
+    ("head", "message"),
     [
         (make_head(num_layers=5), "head expects 5 hidden states of size 32.* has 4 of size 32"),
         (RewardHead(NUM_LAYERS, 16), "head expects 4 hidden states of size 16"),

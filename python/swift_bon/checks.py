@@ -73,8 +73,8 @@ def check_decoding(
         )
     if needs_last_token and cache is None and model_kwargs.get("use_cache"):
         raise ValueError(
-            f"{type(model).__name__} keeps a cache of its own, out of reach for the last token that "
-            "a head with scored_tokens='response' needs; pass use_cache=False"
+            f"{type(model).__name__} makes a cache of its own, out of reach for the last token "
+            "that a head with scored_tokens='response' needs; pass use_cache=False"
         )
 
 
