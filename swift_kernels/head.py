@@ -1,5 +1,7 @@
 """The trained weights of a SWIFT head, and what they were trained for."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -108,6 +110,14 @@ class RewardHead(
             "scored_tokens": self.scored_tokens,
             "feature": self.feature,
         }
+
+    def digest(self) -> str:
+        """SHA-256 of the configuration and the weights: which head gave a stored score."""
+        content = hashlib.sha256(json.dumps(self.config(), sort_keys=True).encode())
+        for name, value in sorted(self.state_dict().items()):
+            content.update(name.encode())
+            content.update(value.detach().cpu().float().numpy().tobytes())
+        return content.hexdigest()
 
     def save_pretrained(self, save_directory: str | Path, **kwargs):
         """Write config.json, model.safetensors and a model card; each file is whole or absent.

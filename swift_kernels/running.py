@@ -41,7 +41,6 @@ class RunningScore:
         self.num_candidates = check_count(num_candidates, "num_candidates")
         self.backend = choose_backend(backend, device)
         self.head = head
-        self.weight = head.stacked_weight().detach()  # [R, L, H], stacked once
         self.weighted_sum = torch.zeros(num_candidates, device=device)  # [N] sum of gate * reward
         self.gate_sum = torch.zeros(num_candidates, device=device)  # [N]
         self.has_tokens = torch.zeros(num_candidates, dtype=torch.bool, device=device)  # [N]
@@ -74,8 +73,9 @@ class RunningScore:
 
     def _add_with_torch(self, layers: Sequence[Tensor], active: Tensor) -> None:
         states = torch.stack([layer.squeeze(1) for layer in layers]).float()  # [L, N, H], one step
+        weight = self.head.stacked_weight().permute(1, 2, 0)  # [L, H, R]
         with torch.autocast(states.device.type, enabled=False):  # sums stay in float32
-            projected = torch.bmm(states, self.weight.permute(1, 2, 0)).sum(0)  # [N, R]
+            projected = torch.bmm(states, weight).sum(0)  # [N, R]
         rewards = projected[:, 0] + self.head.reward_bias
         gates = (
             torch.sigmoid(projected[:, 1] + self.head.gate_bias)

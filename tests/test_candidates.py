@@ -37,9 +37,11 @@ def test_round_trip(tmp_path):
 
 def test_header_lies_beside(tmp_path):
     path = tmp_path / "runs" / "train.jsonl"
-    write_header(path, {"seed": 0})
+    settings = {"model": "m", "task": "t", "split": "s"}
+    write_header(path, settings)
     assert header_path(path) == tmp_path / "runs" / "train.header.json"
-    assert read_header(path) == {"seed": 0}
+    assert read_header(path) == settings
+    assert header_path(tmp_path / "t0.5") != header_path(tmp_path / "t0.7")
 
 
 def test_missing_or_broken_header(tmp_path):
@@ -73,6 +75,28 @@ def test_damaged_line_is_named(tmp_path, line):
     append_candidates(path, [prompt(1)])
     path.write_text(path.read_text() + line + "\n")
     with pytest.raises(ValueError, match="line 2 of .*a.jsonl is not a prompt with candidates"):
+        read_candidates(path)
+
+
+GOOD = {"text": "", "token_ids": [1], "correct": True, "answer": None, "scores": {}}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"correct": "no"}, "correct is not true or false"),
+        ({"token_ids": ["a"]}, "token_ids not integers"),
+        ({"scores": {"swift": "high"}}, "scores are not all numbers"),
+    ],
+)
+def test_fields_of_another_type(tmp_path, change, message):
+    record = {"id": "a", "prompt": "p", "reference": "r", "candidates": [{**GOOD, **change}]}
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(record) + "\n")
+    with pytest.raises(ValueError, match=f"line 1 of .*{message}"):
+        read_candidates(path)
+    path.write_text(json.dumps({**record, "id": [1], "candidates": [GOOD]}) + "\n")
+    with pytest.raises(ValueError, match="are not all strings"):
         read_candidates(path)
 
 

@@ -402,9 +402,10 @@ def test_two_threads_capture_one_model_at_once():
 
 def test_two_threads_may_verify_one_model_at_once():
     model = tiny_model("llama").train()
-    started = threading.Event()
+    started, forwards = threading.Event(), []
 
     def work_slowly(*_):
+        forwards.append(1)
         started.set()
         time.sleep(0.2)
 
@@ -415,6 +416,7 @@ def test_two_threads_may_verify_one_model_at_once():
     model.register_forward_pre_hook(work_slowly)
     run_in_threads(lambda: find_decoder_parts(model), verify_later)
     assert model.training
+    assert len(forwards) == 1
 
 
 def test_a_hook_closed_by_another_thread_in_mid_call_does_no_harm():

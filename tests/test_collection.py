@@ -96,7 +96,15 @@ def test_batch_size_changes_nothing(model, tokenizer, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"seed": 1}, {"num_return_sequences": 2}, {"split": "test"}, {"temperature": 0.5}]
+    "change",
+    [
+        {"seed": 1},
+        {"num_return_sequences": 2},
+        {"split": "test"},
+        {"temperature": 0.5},
+        {"head": RewardHead(4, 32)},
+    ],
+    ids=["seed", "samples", "split", "temperature", "head"],
 )
 def test_other_settings_are_refused(model, tokenizer, tmp_path, change):
     path = tmp_path / "a.jsonl"
@@ -105,6 +113,24 @@ def test_other_settings_are_refused(model, tokenizer, tmp_path, change):
     with pytest.raises(ValueError, match="was collected with other settings"):
         collect(model, tokenizer, path, **{**SETTINGS, **change})
     assert path.read_bytes() == before
+
+
+def test_scores_of_two_heads_are_never_mixed(model, tokenizer, tmp_path):
+    first, second = RewardHead(4, 32), RewardHead(4, 32)
+    path = tmp_path / "a.jsonl"
+    collect(model, tokenizer, path, head=first, **{**SETTINGS, "limit": 2})
+    with pytest.raises(ValueError, match="head was"):
+        collect(model, tokenizer, path, head=second, **SETTINGS)
+    assert len(collect(model, tokenizer, path, head=first, **SETTINGS)) == 5
+
+
+@pytest.mark.parametrize("content", ["[]", "null", '{"model": 5}', '{"model": "tiny/llama"}'])
+def test_header_of_another_kind_is_refused(model, tokenizer, tmp_path, content):
+    path = tmp_path / "a.jsonl"
+    collect(model, tokenizer, path, **SETTINGS)
+    (tmp_path / "a.header.json").write_text(content)
+    with pytest.raises(ValueError, match="is not a header"):
+        collect(model, tokenizer, path, **SETTINGS)
 
 
 def test_file_without_header_is_refused(model, tokenizer, tmp_path):

@@ -13,6 +13,7 @@ import transformers
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import (
+    CompileConfig,
     GenerationConfig,
     LogitsProcessor,
     StoppingCriteria,
@@ -20,6 +21,7 @@ from transformers import (
     TextIteratorStreamer,
     TextStreamer,
 )
+from transformers.generation.utils import DeferredStopCheck
 
 from swift_bon import BestOfNDecoding, BestOfNOutput
 from swift_bon.capture import find_decoder_parts
@@ -244,10 +246,16 @@ def test_a_prompt_partly_in_a_cache():
     assert_scored(model, head, output, prompts=[PROMPTS[0]] * N)
 
 
-def test_static_cache_with_fed_tokens():
+def test_static_cache_with_fed_tokens(monkeypatch):
+    """A static cache makes `generate` compile the forward, and hooks would be lost in it."""
     model, head = tiny_model("llama"), make_head("fed")
-    output = generate(model, head, cache_implementation="static")
-    assert_scored(model, head, output)
+    compile_config = CompileConfig()
+    compile_config._compile_all_devices = True
+    options = {"cache_implementation": "static", "compile_config": compile_config}
+    monkeypatch.setattr(model, "get_compiled_call", Raise())
+    with pytest.raises(KeyError, match="broken"):
+        model.generate(**pad_left(PROMPTS), max_new_tokens=2, **options)
+    assert_scored(model, head, generate(model, head, **options))
 
 
 # Which tokens count.
@@ -341,6 +349,35 @@ def test_all_candidates_end_before_the_limit(scored_tokens):
     turns = [3, 2, 1, 2, 3, 4]
     output = generate(model, head, stopping_criteria=[EndAtTurns(turns)])
     assert output.candidate_sequences.shape[1] == PROMPT_LENGTH + 4
+    cut = [ids[:turn] for ids, turn in zip(responses(output), turns, strict=True)]
+    expected = offline_scores(model, head, cut)
+    torch.testing.assert_close(output.candidate_scores, expected, rtol=1e-5, atol=1e-5)
+
+
+class NoEvent:
+    """CUDA and MPS have events to wait for, the CPU needs none."""
+
+    def __init__(self, *args, **kwargs):
+        pass
+
+    def record(self):
+        pass
+
+    synchronize = record
+
+
+@pytest.mark.parametrize("turns", [[3, 2, 1, 2, 3, 4], [8] * 6], ids=["early", "at-limit"])
+@pytest.mark.parametrize("scored_tokens", SCORED_TOKENS)
+def test_a_stop_that_is_noticed_one_step_late(scored_tokens, turns, monkeypatch):
+    """On MPS `generate` feeds one token more than it returns."""
+    monkeypatch.setattr(torch, "Event", NoEvent)
+    monkeypatch.setattr(DeferredStopCheck, "is_supported", staticmethod(lambda *a, **k: True))
+    model, head = tiny_model("llama"), make_head(scored_tokens)
+    counter = TokenCounter(model)
+    output = generate(model, head, stopping_criteria=[EndAtTurns(turns)])
+    num_fed = 7 + (scored_tokens == "response") if max(turns) == 8 else max(turns)
+    assert counter.num_tokens == len(turns) * (PROMPT_LENGTH + num_fed)
+    assert output.candidate_sequences.shape[1] == PROMPT_LENGTH + max(turns)
     cut = [ids[:turn] for ids, turn in zip(responses(output), turns, strict=True)]
     expected = offline_scores(model, head, cut)
     torch.testing.assert_close(output.candidate_scores, expected, rtol=1e-5, atol=1e-5)
@@ -469,7 +506,7 @@ def all_hooks(module) -> list:
 
 
 class Raise(LogitsProcessor):
-    def __call__(self, input_ids, scores):
+    def __call__(self, *args):
         raise KeyError("broken")
 
 
@@ -500,12 +537,18 @@ def test_no_second_forward_pass(scored_tokens, name, options):
     assert counter.num_tokens == num_candidates * (PROMPT_LENGTH + num_fed)
 
 
-def test_no_extra_step_where_the_last_tokens_came_of_finished_candidates():
-    """ "response" feeds a last token only where one counts."""
-    model, head = tiny_model("llama"), make_head("response")
-    counter = TokenCounter(model)
-    generate(model, head, [PROMPTS[0]], stopping_criteria=[EndAtTurns([2, 1, 2])])
-    assert counter.num_tokens == N * (PROMPT_LENGTH + 2)
+def test_only_the_layers_of_the_head_are_hooked():
+    model, counts = tiny_model("llama"), []
+    find_decoder_parts(model)
+    num_before = len(hooks_of(model))
+
+    class CountHooks(LogitsProcessor):
+        def __call__(self, input_ids, scores):
+            counts.append(len(hooks_of(model)) - num_before)
+            return scores
+
+    generate(model, make_head(layers=[1]), logits_processor=[CountHooks()], max_new_tokens=2)
+    assert counts == [1 + 2] * 2  # the block's, and two around the decoder
 
 
 class LiveBytes(TorchDispatchMode):

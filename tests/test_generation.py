@@ -362,6 +362,14 @@ def test_a_seed_gives_the_same_candidates_again():
     assert len({tuple(c.token_ids) for c in first[0].candidates}) == N
 
 
+def test_a_seed_leaves_the_random_stream_of_pytorch_alone():
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    run(seed=0)
+    assert torch.equal(torch.rand(3), expected)
+
+
 def test_equal_prompts_have_candidates_of_their_own():
     results = run(prompts=["No", "No"], eos_token_id=None)
     assert len({tuple(ids) for ids in said(results)}) == 2 * N

@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import LogitsProcessor
 
+from swift_bon import best_of_n
 from swift_bon.decoding import ScoredDecoding
 from swift_bon.sampling import DRAWN_AHEAD, CandidateSampler, SampledLogProb, stream_seed
-from tiny_models import BOS, EOS, PAD, tiny_model
+from swift_kernels import RewardHead
+from tiny_models import BOS, EOS, PAD, tiny_model, tiny_tokenizer
 
 INF = float("inf")
 NO_IDS = torch.zeros(1, 0, dtype=torch.int64)
@@ -211,3 +213,12 @@ def test_a_candidate_that_has_finished_adds_nothing():
     logprob.add(torch.tensor([1, 0]), torch.tensor([True, False]))  # -inf, but finished
     expected = torch.tensor([0.0, 1.0]).log_softmax(0)[1].item()
     assert logprob.mean(torch.tensor([1, 1])).tolist() == pytest.approx([expected, 0.0])
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_logits_that_cannot_be_sampled_end_in_an_error(bad):
+    model = tiny_model("llama")
+    with torch.no_grad():
+        model.lm_head.weight[7] = bad
+    with pytest.raises(ValueError, match="logits hold NaN or inf for 3 of 3 candidates"):
+        best_of_n(model, tiny_tokenizer(), "abc", RewardHead(4, 32), 3, max_new_tokens=4)

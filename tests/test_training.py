@@ -196,6 +196,20 @@ def test_candidates_of_another_model(model, tokenizer, candidates_file, tmp_path
         train(model, tokenizer, candidates_file, tmp_path / "head", **OPTIONS)
 
 
+def test_nan_in_a_state(features, prompts):
+    states = features.states.clone()
+    states[3, 5] = float("nan")
+    damaged = Features(states, features.offsets, features.num_layers, features.hidden_size)
+    with pytest.raises(ValueError, match="hidden states of the candidates hold NaN or inf"):
+        fit_head(damaged, prompts, groups_of(prompts), TrainingOptions(**OPTIONS))
+
+
+def test_loss_that_is_not_finite(features, prompts):
+    options = TrainingOptions(**{**OPTIONS, "learning_rate": 1e30})
+    with pytest.raises(ValueError, match="the validation loss is (nan|inf) in epoch . of seed 0"):
+        fit_head(features, prompts, groups_of(prompts), options)
+
+
 @pytest.mark.parametrize("verdict", [True, False], ids=["all-right", "all-wrong"])
 def test_nothing_to_learn(features, prompts, verdict):
     same = [

@@ -4,7 +4,7 @@ try:
     import transformers  # noqa: F401
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        "swift_bon needs transformers; run: pip install 'swift-kernels[generate]'"
+        "swift_bon needs transformers; in the folder of this project run: pip install '.[generate]'"
     ) from error
 
 from swift_bon.decoding import BestOfNDecoding, BestOfNOutput

@@ -31,7 +31,7 @@ class PromptCandidates:
 
 def header_path(path: Path) -> Path:
     """`runs/train.jsonl` has its sampling settings in `runs/train.header.json`."""
-    return path.with_suffix(".header.json")
+    return path.with_name(path.name.removesuffix(".jsonl") + ".header.json")
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -46,9 +46,16 @@ def read_header(path: Path) -> dict[str, Any]:
             f"there is no header {header} beside {path}; collect writes both, keep them together"
         )
     try:
-        return json.loads(header.read_text(encoding="utf-8"))
+        settings = json.loads(header.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{header} is not JSON: {error}") from error
+    if not isinstance(settings, dict) or not all(
+        isinstance(settings.get(name), str) for name in ("model", "task", "split")
+    ):
+        raise ValueError(
+            f"{header} is not a header of candidates: expected the names of model, task and split"
+        )
+    return settings
 
 
 def write_header(path: Path, settings: dict[str, Any]) -> None:
@@ -85,6 +92,15 @@ def _parse_line(line: bytes, where: str) -> PromptCandidates:
         raise ValueError(f"{where} is not a prompt with candidates: {error}") from error
     if not candidates:
         raise ValueError(f"{where} has no candidates")
+    if not all(isinstance(text, str) for text in (prompt.id, prompt.prompt, prompt.reference)):
+        raise ValueError(f"{where}: id, prompt and reference are not all strings")
+    for candidate in candidates:
+        if not isinstance(candidate.correct, bool) or not all(
+            isinstance(token_id, int) for token_id in candidate.token_ids
+        ):
+            raise ValueError(f"{where}: correct is not true or false, or token_ids not integers")
+        if not all(isinstance(value, int | float) for value in candidate.scores.values()):
+            raise ValueError(f"{where}: scores are not all numbers")
     return prompt
 
 

@@ -47,6 +47,11 @@ def check_generate_kwargs(generate_kwargs: dict) -> None:
     for name in ("custom_generate", "inputs", "input_ids", "attention_mask", "tokenizer"):
         if name in generate_kwargs:
             raise ValueError(f"{name} is set by best_of_n itself; leave it out")
+    if generate_kwargs.get("max_length") is not None:
+        raise ValueError(
+            f"max_length is {generate_kwargs['max_length']}, which counts the padding of a batch, "
+            "so that what is written would depend on batch_size; use max_new_tokens"
+        )
     if generate_kwargs.get("return_dict_in_generate"):
         raise ValueError(
             "return_dict_in_generate is not for best_of_n, which returns candidates; "
@@ -175,12 +180,15 @@ def check_chat_template(tokenizer) -> None:
         )
 
 
+def context_length(model) -> float:
+    """Tokens of the longest text the model can read; infinite where it does not say."""
+    config = model.config.get_text_config(decoder=True)
+    return getattr(config, "max_position_embeddings", None) or float("inf")
+
+
 def check_prompt_length(num_tokens: int, max_new_tokens: int | None, model, index: int) -> None:
     """A prompt and its response fit in the context of the model."""
-    config = model.config.get_text_config(decoder=True)
-    context = getattr(config, "max_position_embeddings", None)
-    if context is None:
-        return
+    context = context_length(model)
     if num_tokens >= context:
         raise ValueError(
             f"prompts[{index}] has {num_tokens} tokens, the context of {model_name(model)!r} is "
@@ -213,3 +221,11 @@ def check_count_of_questions(questions: int, available: int) -> None:
     check_count(questions, "questions")
     if questions > available:
         raise ValueError(f"questions is {questions}, the test split has {available}")
+
+
+def check_rendered(ids: list[int], index: int) -> None:
+    if not ids:
+        raise ValueError(
+            f"prompts[{index}] is empty once the chat template has rendered it; "
+            "check tokenizer.chat_template"
+        )

@@ -1,6 +1,5 @@
 """The command line: parse, call, print. Each flag is a parameter of the function it calls."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ from rich.console import Console
 
 from swift_bon.models import EMBEDDED_NAME
 from swift_bon.terminal import (
-    finite_json,
+    print_json,
     print_record,
     print_result,
     read_prompts,
@@ -54,7 +53,7 @@ def demo(
     with readable_errors():
         loaded = _load(model, head)
         record = run_demo(*loaded, questions=questions, samples=samples, seed=seed)
-    print(json.dumps(record))
+    print_json(record)
 
 
 @app.command()
@@ -68,8 +67,8 @@ def generate(
     temperature: Annotated[float, typer.Option(help="Of the sampling.")] = 1.0,
     top_p: Annotated[float, typer.Option(help="Nucleus sampling; 1 keeps all tokens.")] = 1.0,
     batch_size: Annotated[
-        int | None, typer.Option(help="Candidates at a time; halved when memory runs out.")
-    ] = None,
+        int, typer.Option(help="Candidates at a time; halved when memory runs out.")
+    ] = 64,
     seed: Seed = 0,
     model: Model = EMBEDDED_NAME,
     head: Head = None,
@@ -97,7 +96,7 @@ def generate(
         {"prompt": text, **asdict(result)} for text, result in zip(texts, results, strict=True)
     ]
     if as_json:
-        print(json.dumps({"results": finite_json(records)}, ensure_ascii=False))
+        print_json({"results": records})
         return
     for record in records:
         print_result(record, Console())
@@ -160,7 +159,10 @@ def train(
     model: Model = EMBEDDED_NAME,
     as_json: Json = False,
 ) -> None:
-    """Train a head on collected candidates and save it with its model card."""
+    """Train a head on collected candidates and save it with its model card.
+
+    The hidden states of all tokens lie beside PATH while it runs; a killed run starts again.
+    """
     from swift_bon import training
     from swift_bon.models import load_model
 
@@ -191,7 +193,7 @@ def evaluate(
     with readable_errors():
         record = evaluation.evaluate(path, num_draws=num_draws, seed=seed)
     if as_json:
-        print(json.dumps(record))
+        print_json(record)
     else:
         evaluation.print_evaluation(record, Console())
 

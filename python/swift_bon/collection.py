@@ -69,6 +69,7 @@ def collect(
         "num_return_sequences": num_return_sequences,
         "seed": seed,
         "sampling": {**SAMPLING_DEFAULTS, **sampling},
+        "head": None if head is None else head.digest(),
         "scores": ["mean_logprob"] if head is None else ["mean_logprob", "swift"],
     }
     done = {prompt.id for prompt in _resume(path, settings)}

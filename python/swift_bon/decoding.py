@@ -120,8 +120,10 @@ class ScoredDecoding:
         if self.with_logprobs:
             logprob = SampledLogProb(num_candidates, input_ids.device)
             processors.insert(0, logprob)
+        sampler = None
         if self.seeds is not None and generation_config.do_sample:
-            processors.append(CandidateSampler(self.seeds))
+            sampler = CandidateSampler(self.seeds)
+            processors.append(sampler)
             generation_config.do_sample = False  # one token is left: the largest is the sampled one
         on_token = None if logprob is None else logprob.add
         tracker = FinishTracker(stopping_criteria, num_candidates, input_ids.device, on_token)
@@ -137,6 +139,8 @@ class ScoredDecoding:
             output, scores = _sample_and_score(
                 model, self.head, tracker, sample, input_ids, model_kwargs
             )
+        if sampler is not None:
+            sampler.check_logits(model.dtype)
         mean_logprobs = None if logprob is None else logprob.mean(tracker.num_tokens)
         return ScoredCandidates(output, scores, tracker.num_tokens, mean_logprobs)
 

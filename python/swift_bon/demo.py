@@ -50,6 +50,7 @@ def demo(
     check_count(samples, "samples")
     check_head_fits(head, model)
     asked = asked[:questions]
+    _sample(model, tokenizer, head, asked[:1], 1, seed)  # what happens once is not timed
     results: list[PromptCandidates] = []
     seconds = {True: 0.0, False: 0.0}  # with scoring, without
     table = _new_table(samples)

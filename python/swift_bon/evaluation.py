@@ -1,5 +1,6 @@
 """Does the pick beat the alternatives? Accuracies of a candidates file, with intervals."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def evaluate_candidates(
             bootstrap_interval(accuracies["swift"] - accuracies[other], **draw)
         )
         for other in ("random", "mean_logprob")
-        if "swift" in accuracies
+        if "swift" in accuracies and other in accuracies
     }
     if "swift" in accuracies:
         record["swift_over_random"] = _ratio_interval(
@@ -119,7 +120,7 @@ def print_evaluation(record: dict[str, Any], console: Console) -> None:
                 label,
                 f"{record[name]:.3f}",
                 f"{low:.3f} to {high:.3f}",
-                f"{area:.3f}" if area else "",
+                f"{area:.3f}" if area is not None and math.isfinite(area) else "",
             )
     console.print(table)
     for name, (mean, low, high) in record["differences"].items():

@@ -78,6 +78,8 @@ def _as_chat(prompt: PromptCandidates) -> list[dict]:
 
 
 def _map_file(path: Path, total: int, width: int) -> Tensor:
+    if total == 0:
+        raise ValueError("no candidate has a scored token; collect longer responses")
     num_bytes = total * width * DTYPE.itemsize
     path.parent.mkdir(parents=True, exist_ok=True)
     free_bytes = shutil.disk_usage(path.parent).free

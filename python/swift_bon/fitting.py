@@ -1,5 +1,6 @@
 """Fit a head to the states of stored candidates: cross-entropy of right against wrong."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -108,6 +109,11 @@ def _moments(features: Features, candidates: Tensor) -> tuple[Tensor, Tensor]:
         total += states.sum(dim=0)
         squares += states.square().sum(dim=0)
         num_tokens += len(states)
+    if not (total.isfinite().all() and squares.isfinite().all()):
+        raise ValueError(
+            "the hidden states of the candidates hold NaN or inf; load the model in bfloat16 or "
+            "float32 and extract again"
+        )
     mean = total / num_tokens
     variance = (squares / num_tokens - mean.square()).clamp(min=0)
     return mean.float(), variance.sqrt().clamp(min=STANDARD_DEVIATION_FLOOR).float()
@@ -184,6 +190,12 @@ def _fit_seed(data: _TrainingData, settings: TrainingOptions, seed: int) -> tupl
             optimizer.step()
             train_loss += float(loss.detach()) * len(batch) / len(order)
         history.append({"train_loss": train_loss, **_validate(module, data)})
+        newest = history[-1]["loss"]
+        if not math.isfinite(newest):
+            raise ValueError(
+                f"the validation loss is {newest} in epoch {epoch + 1} of seed {seed}; "
+                f"lower the learning rate ({settings.learning_rate})"
+            )
         if best is None or history[-1]["loss"] < best[0]:
             state = {name: value.clone() for name, value in module.state_dict().items()}
             best = (history[-1]["loss"], epoch, state)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from tqdm import tqdm
 from transformers import StoppingCriteriaList, StopStringCriteria
 
 from swift_bon.checks import (
@@ -13,6 +14,7 @@ from swift_bon.checks import (
     check_head_fits,
     check_prompt_length,
     check_prompts,
+    context_length,
 )
 from swift_bon.decoding import ScoredDecoding
 from swift_bon.prefix import shared_prefix
@@ -20,6 +22,9 @@ from swift_bon.prompts import pad_left, pad_token_id, render_prompts
 from swift_bon.sampling import stream_seed
 from swift_kernels import RewardHead, select_best
 from swift_kernels.checks import check_count
+
+DEFAULT_BATCH_SIZE = 64  # candidates
+DEFAULT_MAX_NEW_TOKENS = 256  # the default of `generate` is 20, which cuts answers off
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ def best_of_n(
     head: RewardHead,
     num_return_sequences: int = 16,
     *,
-    batch_size: int | None = None,
+    batch_size: int | None = DEFAULT_BATCH_SIZE,
     seed: int | None = None,
     **generate_kwargs,
 ) -> list[BestOfN]:
@@ -60,10 +65,11 @@ def best_of_n(
         prompts: a string (one user message), chat messages, or a list of either.
         head: trained for this model.
         num_return_sequences: N, candidates per prompt.
-        batch_size: candidates generated at a time; None takes all. Halved when memory runs out.
+        batch_size: candidates generated at a time, halved when memory runs out; None takes all.
         seed: of the random streams, one for each candidate, so that what is sampled does not
             depend on `batch_size`. None draws one from PyTorch's generator.
-        **generate_kwargs: pass straight to `generate`. `do_sample` is True unless given.
+        **generate_kwargs: pass straight to `generate`. Unless given, `do_sample` is True and
+            `max_new_tokens` 256, or what the context leaves.
 
     Returns:
         one `BestOfN` per prompt, in order.
@@ -84,6 +90,7 @@ def best_of_n(
         num_return_sequences,
         stream_keys=[(seed, index) for index in range(len(chats))],
         batch_size=batch_size,
+        show_progress=True,
         **generate_kwargs,
     )
     return [pick_best(candidates) for candidates in rows]
@@ -105,12 +112,14 @@ def sample_candidates(
     *,
     stream_keys: Sequence,
     batch_size: int | None = None,
+    show_progress: bool = False,
     **generate_kwargs,
 ) -> list[list[Candidate]]:
     """N candidates of each chat, scored where there is a head.
 
     Args:
         stream_keys: one per chat; the same key samples the same candidates, whatever the batch.
+        show_progress: a bar on a terminal, where there is more than one batch.
 
     The other arguments are those of `best_of_n`.
     """
@@ -122,10 +131,15 @@ def sample_candidates(
     generate_kwargs = _with_defaults(model, tokenizer, generate_kwargs, num_return_sequences)
     prompt_ids = render_prompts(tokenizer, chats)
     max_new_tokens = _max_new_tokens(model, generate_kwargs)
+    if max_new_tokens is None:
+        room = context_length(model) - max(map(len, prompt_ids), default=0)
+        generate_kwargs["max_new_tokens"] = int(max(1, min(DEFAULT_MAX_NEW_TOKENS, room)))
     for index, ids in enumerate(prompt_ids):
         check_prompt_length(len(ids), max_new_tokens, model, index)
     pairs = [(p, n) for p in range(len(chats)) for n in range(num_return_sequences)]
     candidates: list[Candidate] = []
+    is_shown = show_progress and batch_size < len(pairs)
+    progress = tqdm(total=len(pairs), unit="candidate", disable=None if is_shown else True)
     while len(candidates) < len(pairs):
         batch = pairs[len(candidates) : len(candidates) + batch_size]
         try:
@@ -142,9 +156,11 @@ def sample_candidates(
                 raise
             batch_size = len(batch) // 2
         else:
+            progress.update(len(batch))
             continue
         gc.collect()  # outside the handler, so that the failed batch is not kept by its traceback
         torch.cuda.empty_cache()
+    progress.close()
     return [
         candidates[start : start + num_return_sequences]
         for start in range(0, len(pairs), num_return_sequences)
@@ -182,7 +198,7 @@ def _with_defaults(model, tokenizer, generate_kwargs: dict, num_return_sequences
 
 def _max_new_tokens(model, generate_kwargs: dict) -> int | None:
     config = generate_kwargs.get("generation_config") or model.generation_config
-    return generate_kwargs.get("max_new_tokens", config.max_new_tokens)
+    return generate_kwargs.get("max_new_tokens", config.max_new_tokens or config.max_length)
 
 
 def _sample_batch(

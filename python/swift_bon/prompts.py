@@ -5,19 +5,22 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from swift_bon.checks import check_chat_template
+from swift_bon.checks import check_chat_template, check_rendered
 
 
 def render_prompts(tokenizer, chats: Sequence[list[dict]]) -> list[list[int]]:
     """Token ids of each chat, through the chat template, ready for the assistant's turn."""
     check_chat_template(tokenizer)
-    return [
+    rendered = [
         tokenizer(
             tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True),
             add_special_tokens=False,  # the template has them
         )["input_ids"]
         for chat in chats
     ]
+    for index, ids in enumerate(rendered):
+        check_rendered(ids, index)
+    return rendered
 
 
 def pad_left(rows: Sequence[list[int]], pad_token_id: int, device) -> dict[str, Tensor]:

@@ -64,9 +64,14 @@ def print_result(record: dict[str, Any], console: Console) -> None:
     console.print(table)
 
 
+def print_json(record: dict[str, Any]) -> None:
+    """One line of strict JSON."""
+    print(json.dumps(finite_json(record), ensure_ascii=False, allow_nan=False))
+
+
 def print_record(record: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        print(json.dumps(record))
+        print_json(record)
         return
     for name, value in record.items():
         typer.echo(f"{name}: {value}")

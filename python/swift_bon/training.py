@@ -37,10 +37,10 @@ def train(
     prompts, header = read_candidates(path), read_header(path)
     check_training_data(prompts, header, model_name(model), path)
     with tempfile.TemporaryDirectory(prefix=".features-", dir=path.parent) as folder:
+        groups = [load_task(header["task"]).group(prompt.id) for prompt in prompts]
         features = extract_features(
             model, tokenizer, prompts, Path(folder), scored_tokens=settings.scored_tokens
         )
-        groups = [load_task(header["task"]).group(prompt.id) for prompt in prompts]
         head, fits = fit_head(features, prompts, groups, settings)
     head.base_model = model_name(model)
     report = {
