@@ -14,7 +14,7 @@ from transformers import (
     TextIteratorStreamer,
 )
 
-from swift_bon import BestOfN, Candidate, best_of_n
+from swift_bon import BestOfN, Candidate, best_of_n, generation
 from swift_bon.capture import find_decoder_parts
 from swift_kernels import RewardHead, score_candidates
 from tiny_models import BOS, EOS, PAD, SHAPE, build, tiny_model, tiny_tokenizer
@@ -225,6 +225,13 @@ def test_any_batch_size_gives_the_same_candidates(name):
     assert len({tuple(ids) for ids in said(expected)}) > N
     for batch_size in (1, 3, 5, len(PROMPTS) * N, 1000):
         assert_same(run(model, batch_size=batch_size), expected)
+
+
+@pytest.mark.parametrize(("options", "sizes"), [({}, {64, 6}), ({"batch_size": None}, {70})])
+def test_batches_where_none_is_asked_for(options, sizes):
+    recorder = Recorder()
+    run(prompts="No", num_return_sequences=70, logits_processor=[recorder], **options)
+    assert {len(ids) for ids in recorder.seen} == sizes
 
 
 def test_batches_are_no_larger_than_asked():
@@ -606,6 +613,39 @@ def test_a_prompt_longer_than_the_context():
     for prompt in (full, long):
         with pytest.raises(ValueError, match=rf"has {len(prompt) + 3} tokens, the context of"):
             run(model, prompt, max_new_tokens=1)
+
+
+def test_length_where_none_is_given(monkeypatch):
+    model, config = tiny_model("llama", max_position_embeddings=24), {"do_sample": True}
+    options = {"max_new_tokens": None, "eos_token_id": None}
+    longest = max(len(prompt_ids(prompt)) for prompt in PROMPTS)
+    assert {len(ids) for ids in said(run(model, **options))} == {24 - longest}
+    monkeypatch.setattr(generation, "DEFAULT_MAX_NEW_TOKENS", 4)
+    assert {len(ids) for ids in said(run(model, **options))} == {4}
+    model.generation_config.max_length = 24  # as many models have; it is no wish of the caller's
+    assert {len(ids) for ids in said(run(model, **options))} == {4}
+    model.generation_config.max_new_tokens = 6
+    assert {len(ids) for ids in said(run(model, **options))} == {6}
+    options["generation_config"] = GenerationConfig(**config)
+    assert {len(ids) for ids in said(run(model, **options))} == {6}
+    options["generation_config"] = GenerationConfig(**config, max_new_tokens=3)
+    assert {len(ids) for ids in said(run(model, **options))} == {3}
+
+
+def test_a_length_that_counts_the_padding_is_refused():
+    with pytest.raises(
+        ValueError, match="^max_length is 20, which counts the padding.*max_new_t"
+    ):
+        run(max_length=20)
+    config = GenerationConfig(max_length=20, do_sample=True)
+    with pytest.raises(ValueError, match="^max_length is 20, which counts the padding"):
+        run(generation_config=config, max_new_tokens=None)
+    assert_same(run(generation_config=config, max_new_tokens=8), run())
+
+
+def test_a_template_that_renders_nothing():
+    with pytest.raises(ValueError, match=r"prompts\[0\] is empty once the chat template"):
+        run(tokenizer=tiny_tokenizer("{{ '' }}"))
 
 
 def test_a_model_without_a_context_length_takes_any_prompt():

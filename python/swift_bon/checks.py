@@ -47,9 +47,13 @@ def check_generate_kwargs(generate_kwargs: dict) -> None:
     for name in ("custom_generate", "inputs", "input_ids", "attention_mask", "tokenizer"):
         if name in generate_kwargs:
             raise ValueError(f"{name} is set by best_of_n itself; leave it out")
-    if generate_kwargs.get("max_length") is not None:
+    max_length = generate_kwargs.get("max_length")
+    config = generate_kwargs.get("generation_config")
+    if generate_kwargs.get("max_new_tokens", getattr(config, "max_new_tokens", None)) is None:
+        max_length = max_length or getattr(config, "max_length", None)
+    if max_length is not None:
         raise ValueError(
-            f"max_length is {generate_kwargs['max_length']}, which counts the padding of a batch, "
+            f"max_length is {max_length}, which counts the padding of a batch, "
             "so that what is written would depend on batch_size; use max_new_tokens"
         )
     if generate_kwargs.get("return_dict_in_generate"):

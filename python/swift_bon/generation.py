@@ -131,9 +131,9 @@ def sample_candidates(
     generate_kwargs = _with_defaults(model, tokenizer, generate_kwargs, num_return_sequences)
     prompt_ids = render_prompts(tokenizer, chats)
     max_new_tokens = _max_new_tokens(model, generate_kwargs)
-    if max_new_tokens is None:
-        room = context_length(model) - max(map(len, prompt_ids), default=0)
-        generate_kwargs["max_new_tokens"] = int(max(1, min(DEFAULT_MAX_NEW_TOKENS, room)))
+    room = context_length(model) - max(map(len, prompt_ids), default=0)
+    default = int(max(1, min(DEFAULT_MAX_NEW_TOKENS, room)))
+    generate_kwargs["max_new_tokens"] = default if max_new_tokens is None else max_new_tokens
     for index, ids in enumerate(prompt_ids):
         check_prompt_length(len(ids), max_new_tokens, model, index)
     pairs = [(p, n) for p in range(len(chats)) for n in range(num_return_sequences)]
@@ -197,8 +197,11 @@ def _with_defaults(model, tokenizer, generate_kwargs: dict, num_return_sequences
 
 
 def _max_new_tokens(model, generate_kwargs: dict) -> int | None:
-    config = generate_kwargs.get("generation_config") or model.generation_config
-    return generate_kwargs.get("max_new_tokens", config.max_new_tokens or config.max_length)
+    """Where `generate` looks for it, in order. A `max_length` of the model's does not count."""
+    configs = (generate_kwargs.get("generation_config"), model.generation_config)
+    given = [generate_kwargs.get("max_new_tokens")]
+    given += [getattr(config, "max_new_tokens", None) for config in configs]
+    return next((value for value in given if value is not None), None)
 
 
 def _sample_batch(
