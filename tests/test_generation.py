@@ -633,9 +633,7 @@ def test_length_where_none_is_given(monkeypatch):
 
 
 def test_a_length_that_counts_the_padding_is_refused():
-    with pytest.raises(
-        ValueError, match="^max_length is 20, which counts the padding.*max_new_t"
-    ):
+    with pytest.raises(ValueError, match="^max_length is 20, which counts the padding.*max_new_t"):
         run(max_length=20)
     config = GenerationConfig(max_length=20, do_sample=True)
     with pytest.raises(ValueError, match="^max_length is 20, which counts the padding"):

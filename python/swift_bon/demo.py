@@ -108,9 +108,11 @@ def _sample(
 
 
 def _new_table(samples: int) -> Table:
-    table = Table(title=f"best of {samples}, picked while they were written")
-    for heading in ("question", "first sample", "SWIFT's pick"):
-        table.add_column(heading, ratio=1, no_wrap=True, overflow="ellipsis")
+    table = Table(title=f"best of {samples}, picked while they were written", expand=True)
+    options = {"no_wrap": True, "overflow": "ellipsis"}
+    table.add_column("question", ratio=5, **options)
+    table.add_column("first sample", ratio=4, **options)
+    table.add_column("SWIFT's pick", ratio=4, **options)
     return table
 
 
