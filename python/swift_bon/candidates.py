@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,10 +147,3 @@ def write_whole(path: Path, text: str) -> None:
     staging = path.with_name(f".{path.name}.{os.getpid()}")
     staging.write_text(text, encoding="utf-8")
     os.replace(staging, path)
-
-
-def iter_pairs(prompts: list[PromptCandidates]) -> Iterator[tuple[int, StoredCandidate]]:
-    """Every candidate with the position of its prompt."""
-    for index, prompt in enumerate(prompts):
-        for candidate in prompt.candidates:
-            yield index, candidate

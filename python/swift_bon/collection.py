@@ -16,7 +16,7 @@ from swift_bon.candidates import (
     read_header,
     write_header,
 )
-from swift_bon.checks import check_head_fits, check_limit, model_name
+from swift_bon.checks import check_head_fits, check_limit, check_prompts, model_name
 from swift_bon.generation import Candidate, sample_candidates
 from swift_bon.tasks import Question, Task, load_task
 from swift_kernels import RewardHead
@@ -57,7 +57,8 @@ def collect(
         ValueError: the file was made with other settings, or an argument is bad.
     """
     path = Path(path)
-    questions = _take_questions(load_task(task), split, limit)
+    graded_by = load_task(task)
+    questions = _take_questions(graded_by, split, limit)
     check_count(num_return_sequences, "num_return_sequences")
     check_count(batch_size, "batch_size")
     if head is not None:
@@ -79,25 +80,49 @@ def collect(
     with progress:
         for start in range(0, len(missing), step):
             asked = missing[start : start + step]
-            rows = sample_candidates(
+            rows = sample_questions(
                 model,
                 tokenizer,
-                [[{"role": "user", "content": question.prompt}] for question in asked],
                 head,
+                asked,
                 num_return_sequences,
-                stream_keys=[(seed, question.id) for question in asked],
+                seed=seed,
                 batch_size=batch_size,
-                do_sample=True,
                 **settings["sampling"],
             )
             graded = [
-                grade_candidates(load_task(task), question, candidates)
+                grade_candidates(graded_by, question, candidates)
                 for question, candidates in zip(asked, rows, strict=True)
             ]
             append_candidates(path, graded)
             progress.update(len(asked))
     wanted = {question.id for question in questions}
     return [prompt for prompt in read_candidates(path) if prompt.id in wanted]
+
+
+def sample_questions(
+    model,
+    tokenizer,
+    head: RewardHead | None,
+    questions: Sequence[Question],
+    num_return_sequences: int,
+    *,
+    seed: int,
+    batch_size: int | None = None,
+    **sampling,
+) -> list[list[Candidate]]:
+    """N candidates of each question, each from the random stream of its seed and id."""
+    return sample_candidates(
+        model,
+        tokenizer,
+        check_prompts([question.prompt for question in questions]),
+        head,
+        num_return_sequences,
+        stream_keys=[(seed, question.id) for question in questions],
+        batch_size=batch_size,
+        do_sample=True,
+        **sampling,
+    )
 
 
 def grade_candidates(

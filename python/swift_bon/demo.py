@@ -10,9 +10,9 @@ from rich.text import Text
 
 from swift_bon.candidates import PromptCandidates, StoredCandidate
 from swift_bon.checks import check_count_of_questions, check_head_fits, model_name
-from swift_bon.collection import SAMPLING_DEFAULTS, grade_candidates
+from swift_bon.collection import SAMPLING_DEFAULTS, grade_candidates, sample_questions
 from swift_bon.evaluation import METHOD_LABELS, evaluate_candidates
-from swift_bon.generation import Candidate, pick_best, sample_candidates
+from swift_bon.generation import pick_best
 from swift_bon.tasks import Question, load_task
 from swift_kernels import RewardHead
 from swift_kernels.checks import check_count
@@ -50,7 +50,13 @@ def demo(
     check_count(samples, "samples")
     check_head_fits(head, model)
     asked = asked[:questions]
-    _sample(model, tokenizer, head, asked[:1], 1, seed)  # what happens once is not timed
+
+    def sample(used_head: RewardHead | None, batch: list[Question], count: int):
+        return sample_questions(
+            model, tokenizer, used_head, batch, count, seed=seed, **SAMPLING_DEFAULTS
+        )
+
+    sample(head, asked[:1], 1)  # what happens once is not timed
     results: list[PromptCandidates] = []
     seconds = {True: 0.0, False: 0.0}  # with scoring, without
     table = _new_table(samples)
@@ -60,7 +66,7 @@ def demo(
             is_even = (start // QUESTIONS_PER_BATCH) % 2 == 0
             for scoring in (is_even, not is_even):
                 started = time.perf_counter()
-                rows = _sample(model, tokenizer, head if scoring else None, batch, samples, seed)
+                rows = sample(head if scoring else None, batch, samples)
                 seconds[scoring] += time.perf_counter() - started
                 if not scoring:
                     continue
@@ -85,26 +91,6 @@ def demo(
     }
     _print_summary(summary, console)
     return summary
-
-
-def _sample(
-    model,
-    tokenizer,
-    head: RewardHead | None,
-    batch: list[Question],
-    samples: int,
-    seed: int,
-) -> list[list[Candidate]]:
-    return sample_candidates(
-        model,
-        tokenizer,
-        [[{"role": "user", "content": question.prompt}] for question in batch],
-        head,
-        samples,
-        stream_keys=[(seed, question.id) for question in batch],
-        do_sample=True,
-        **SAMPLING_DEFAULTS,
-    )
 
 
 def _new_table(samples: int) -> Table:

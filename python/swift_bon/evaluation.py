@@ -11,7 +11,13 @@ from rich.table import Table
 from torch import Tensor
 
 from swift_bon.candidates import PromptCandidates, read_candidates
-from swift_bon.statistics import Interval, auroc, bootstrap_interval, picked_accuracy
+from swift_bon.statistics import (
+    Interval,
+    auroc,
+    bootstrap_interval,
+    bootstrap_ratio_interval,
+    picked_accuracy,
+)
 
 
 def evaluate(path: str | Path, *, num_draws: int = 2000, seed: int = 0) -> dict[str, Any]:
@@ -55,8 +61,8 @@ def evaluate_candidates(
         if "swift" in accuracies and other in accuracies
     }
     if "swift" in accuracies:
-        record["swift_over_random"] = _ratio_interval(
-            accuracies["swift"], accuracies["random"], **draw
+        record["swift_over_random"] = list(
+            bootstrap_ratio_interval(accuracies["swift"], accuracies["random"], **draw)
         )
     record["auroc"] = {
         name: auroc(*_pooled(prompts, name))
@@ -91,15 +97,6 @@ def _pooled(prompts: Sequence[PromptCandidates], name: str) -> tuple[Tensor, Ten
     scores = torch.cat([_scores(prompt, name) for prompt in prompts])
     correct = torch.tensor([c.correct for prompt in prompts for c in prompt.candidates])
     return scores[~scores.isnan()], correct[~scores.isnan()]
-
-
-def _ratio_interval(numerator: Tensor, denominator: Tensor, *, num_draws: int, seed: int):
-    """Ratio of two mean accuracies with its bootstrap interval, the questions drawn together."""
-    generator = torch.Generator().manual_seed(seed)
-    draws = torch.randint(len(numerator), (num_draws, len(numerator)), generator=generator)
-    ratios = numerator[draws].mean(dim=1) / denominator[draws].mean(dim=1).clamp(min=1e-12)
-    low, high = ratios.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
-    return [float(numerator.mean() / denominator.mean().clamp(min=1e-12)), low, high]
 
 
 def _rounded(interval: Interval) -> list[float]:

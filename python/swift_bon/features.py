@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from swift_bon.candidates import PromptCandidates
 from swift_bon.capture import Capture
+from swift_bon.checks import check_prompts
 from swift_bon.prefix import shared_prefix
 from swift_bon.prompts import pad_left, pad_token_id, render_prompts
 
@@ -54,7 +55,7 @@ def extract_features(
     num_layers, hidden_size = config.num_hidden_layers + 1, config.hidden_size
     total, width = int(offsets[-1]), num_layers * hidden_size
     states = _map_file(folder / "states.bin", total, width)
-    rendered = render_prompts(tokenizer, [_as_chat(prompt) for prompt in prompts])
+    rendered = render_prompts(tokenizer, check_prompts([prompt.prompt for prompt in prompts]))
     prompts_per_batch = max(1, batch_size // max(len(prompt.candidates) for prompt in prompts))
     first = 0  # candidate
     for start in tqdm(range(0, len(prompts), prompts_per_batch), unit="batch", desc="extract"):
@@ -71,10 +72,6 @@ def extract_features(
         states[offsets[first] : offsets[first + len(responses)]] = packed.to(DTYPE)
         first += len(responses)
     return Features(states, offsets, num_layers, hidden_size)
-
-
-def _as_chat(prompt: PromptCandidates) -> list[dict]:
-    return [{"role": "user", "content": prompt.prompt}]
 
 
 def _map_file(path: Path, total: int, width: int) -> Tensor:

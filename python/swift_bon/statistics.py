@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+RATIO_FLOOR = 1e-12  # against a division by an accuracy of zero
+
 
 class Interval(NamedTuple):
     """A mean over prompts with the bounds of its bootstrap interval."""
@@ -57,10 +59,32 @@ def bootstrap_interval(
     Args:
         values: `[P]`. For a paired comparison give the difference of two methods.
     """
-    values = values.double()
+    (means,) = _bootstrap_means(values, num_draws=num_draws, seed=seed)
+    return Interval(float(values.double().mean()), *_percentiles(means, confidence))
+
+
+def bootstrap_ratio_interval(
+    numerator: Tensor,
+    denominator: Tensor,
+    *,
+    num_draws: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Ratio of two means over prompts, `[P]` each, and its interval, drawing prompts for both."""
+    means = _bootstrap_means(numerator, denominator, num_draws=num_draws, seed=seed)
+    ratios = means[0] / means[1].clamp(min=RATIO_FLOOR)
+    ratio = numerator.double().mean() / denominator.double().mean().clamp(min=RATIO_FLOOR)
+    return Interval(float(ratio), *_percentiles(ratios, confidence))
+
+
+def _bootstrap_means(*values: Tensor, num_draws: int, seed: int) -> list[Tensor]:
+    """Means `[num_draws]` of each of some `[P]`, over the same draws of prompts."""
     generator = torch.Generator().manual_seed(seed)
-    draws = torch.randint(len(values), (num_draws, len(values)), generator=generator)
-    means = values[draws].mean(dim=1)  # [num_draws]
+    draws = torch.randint(len(values[0]), (num_draws, len(values[0])), generator=generator)
+    return [column.double()[draws].mean(dim=1) for column in values]
+
+
+def _percentiles(means: Tensor, confidence: float) -> list[float]:
     tail = (1 - confidence) / 2
-    low, high = means.quantile(torch.tensor([tail, 1 - tail], dtype=torch.float64)).tolist()
-    return Interval(float(values.mean()), low, high)
+    return means.quantile(torch.tensor([tail, 1 - tail], dtype=torch.float64)).tolist()
