@@ -1,34 +1,37 @@
-"""The table by which one launch reads L separate tensors."""
+"""How one launch reads L separate tensors: their addresses, as arguments of the kernel.
+
+By value, so that there is no table to copy: nothing to wait for, and a CUDA graph keeps them.
+"""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
-VECTOR_BYTES = 16  # the widest load of one thread
+from swift_kernels.launch import VECTOR_BYTES
 
 
-def address_table(layers: Sequence[Tensor]) -> tuple[Sequence[Tensor], Tensor, bool]:
-    """Addresses and strides of the layers, on their device, without a host synchronisation.
+class LayerAddresses(NamedTuple):
+    layers: Sequence[Tensor]  # what the addresses point into: keep them alive until the launch
+    addresses: tuple[int, ...]  # L
+    strides: tuple[int, int]  # of N and of T, in elements, the same for all layers
+    is_aligned: bool  # every row starts on a 16-byte boundary
 
-    Args:
-        layers: L tensors `[N, T, H]`.
 
-    Returns:
-        the tensors that the table points into (keep them alive until the launch); int64 `[L, 3]`:
-        address, stride of N, stride of T (in elements); and whether every row starts on a
-        16-byte boundary, so that the kernel may load 16 bytes at once.
+def layer_addresses(layers: Sequence[Tensor]) -> LayerAddresses:
+    """Where the rows of L tensors `[N, T, H]` lie.
+
+    Layers of different layouts, and rows with gaps between their elements, are copied first.
     """
-    layers = [layer if layer.stride(2) == 1 else layer.contiguous() for layer in layers]
-    rows = [(layer.data_ptr(), layer.stride(0), layer.stride(1)) for layer in layers]
-    itemsize = layers[0].element_size()
-    is_aligned = all(
-        address % VECTOR_BYTES == 0
-        and stride_n * itemsize % VECTOR_BYTES == 0
-        and stride_t * itemsize % VECTOR_BYTES == 0
-        for address, stride_n, stride_t in rows
-    )
-    table = torch.tensor(rows, dtype=torch.int64)
-    if layers[0].is_cuda:
-        table = table.pin_memory().to(layers[0].device, non_blocking=True)
-    return layers, table, is_aligned
+    all_strides = [layer.stride() for layer in layers]
+    strides = all_strides[0]
+    if strides[2] != 1 or all_strides.count(strides) != len(layers):
+        layers = [layer.contiguous() for layer in layers]
+        _, num_tokens, hidden_size = layers[0].shape
+        strides = (num_tokens * hidden_size, hidden_size, 1)
+    addresses = tuple([layer.data_ptr() for layer in layers])
+    bits = (strides[0] | strides[1]) * layers[0].element_size()  # low bits of any byte offset
+    for address in addresses:
+        bits |= address
+    is_aligned = bits % VECTOR_BYTES == 0
+    return LayerAddresses(layers, addresses, strides[:2], is_aligned)

@@ -1,6 +1,5 @@
 """The one place that knows Triton may be missing."""
 
-import functools
 import importlib.util
 import os
 from typing import Literal
@@ -11,9 +10,7 @@ Backend = Literal["auto", "triton", "torch"]
 BACKENDS = ("auto", "triton", "torch")
 
 
-@functools.cache
-def is_triton_installed() -> bool:
-    return importlib.util.find_spec("triton") is not None
+HAS_TRITON = importlib.util.find_spec("triton") is not None
 
 
 def is_interpreting() -> bool:
@@ -36,14 +33,12 @@ def choose_backend(backend: Backend, device: torch.device) -> Literal["triton", 
         return "torch"
     # The interpreter reads addresses on the host, so it cannot follow those of a GPU.
     runs_on = "cpu" if is_interpreting() else "cuda"
-    can_run = is_triton_installed() and device.type == runs_on
+    can_run = HAS_TRITON and device.type == runs_on
     if backend == "auto":
         return "triton" if can_run and device.type == "cuda" else "torch"
     if not can_run:
         reason = (
-            f"the tensors are on {device}"
-            if is_triton_installed()
-            else "the package triton is not installed"
+            f"the tensors are on {device}" if HAS_TRITON else "the package triton is not installed"
         )
         raise ValueError(
             f"backend is 'triton', but {reason}; it runs on a GPU, or with TRITON_INTERPRET=1 (set "

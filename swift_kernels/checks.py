@@ -18,9 +18,22 @@ def check_hidden_states(
     hidden_states, head: "RewardHead", name: str = "hidden_states"
 ) -> tuple[Tensor, ...]:
     """The tensors the head reads, one `[N, T, H]` per selected layer."""
-    layers = _as_layers(hidden_states, name)
+    layers = _as_layers(hidden_states, name, ("N", "T"))
+    return _check_layers(layers, head, name, "(N, T, {})", "candidates, tokens")
+
+
+def check_packed_states(hidden_states, head: "RewardHead") -> tuple[Tensor, ...]:
+    """The tensors the head reads, `[1, total_tokens, H]` each."""
+    layers = _as_layers(hidden_states, "hidden_states", ("total_tokens",))
+    layers = _check_layers(layers, head, "hidden_states", "(total_tokens, {})", "tokens")
+    return tuple([layer[None] for layer in layers])
+
+
+def _check_layers(
+    layers: tuple[Tensor, ...], head: "RewardHead", name: str, shape_format: str, sizes: str
+) -> tuple[Tensor, ...]:
     if len(layers) == head.num_layers and head.layers is not None:
-        layers = tuple(layers[index] for index in head.layers)
+        layers = tuple([layers[index] for index in head.layers])
     elif len(layers) != head.num_selected:
         selected = (
             f" or {head.num_selected} (its selected layers)" if head.layers is not None else ""
@@ -30,33 +43,36 @@ def check_hidden_states(
             "pass outputs.hidden_states of the model the head was trained for, "
             "embedding output included"
         )
-    shape = layers[0].shape
-    if len(shape) != 3 or shape[-1] != head.hidden_size:
+    first, device = layers[0], head.reward_weight.device
+    shape, dtype = first.shape, first.dtype
+    if len(shape) != shape_format.count(",") + 1 or shape[-1] != head.hidden_size:
         raise ValueError(
-            f"{name}[0] has shape {tuple(shape)}, expected (N, T, {head.hidden_size}): "
-            "candidates, tokens, the head's hidden size"
+            f"{name}[0] has shape {tuple(shape)}, expected "
+            f"{shape_format.format(head.hidden_size)}: {sizes}, the head's hidden size"
         )
     for index, layer in enumerate(layers):
         if layer.shape != shape:
             raise ValueError(
                 f"{name}[{index}] has shape {tuple(layer.shape)}, "
-                f"expected {tuple(shape)} (N, T, H) as in {name}[0]"
+                f"expected {tuple(shape)} {shape_format.format('H')} as in {name}[0]"
             )
-        if layer.dtype != layers[0].dtype or layer.dtype not in FLOAT_DTYPES:
+        if layer.dtype != dtype or dtype not in FLOAT_DTYPES:
             raise TypeError(
                 f"{name}[{index}] has dtype {layer.dtype}, expected one dtype for all layers "
                 "out of float32, float16, bfloat16; convert with .to(...)"
             )
-        check_device(layer, head.reward_weight.device, f"{name}[{index}]")
+        if layer.device != device:
+            check_device(layer, device, f"{name}[{index}]")
     return layers
 
 
-def _as_layers(hidden_states, name: str) -> tuple[Tensor, ...]:
+def _as_layers(hidden_states, name: str, dims: tuple[str, ...]) -> tuple[Tensor, ...]:
     if isinstance(hidden_states, Tensor):
-        if hidden_states.dim() != 4:
+        if hidden_states.dim() != len(dims) + 2:
             raise ValueError(
                 f"{name} is one tensor of shape {tuple(hidden_states.shape)}, expected "
-                "(L, N, T, H), or a sequence of L tensors (N, T, H)"
+                f"({', '.join(('L', *dims, 'H'))}), or a sequence of L tensors "
+                f"({', '.join((*dims, 'H'))})"
             )
         return hidden_states.unbind(0)
     if not isinstance(hidden_states, Sequence) or not all(
@@ -64,7 +80,7 @@ def _as_layers(hidden_states, name: str) -> tuple[Tensor, ...]:
     ):
         raise TypeError(
             f"{name} is {type(hidden_states).__name__}, expected a sequence of L tensors "
-            "(N, T, H) or one tensor (L, N, T, H)"
+            f"({', '.join((*dims, 'H'))}) or one tensor ({', '.join(('L', *dims, 'H'))})"
         )
     return tuple(hidden_states)
 
@@ -78,30 +94,60 @@ def check_device(tensor: Tensor, expected: torch.device, name: str) -> None:
 
 def check_attention_mask(attention_mask, num_candidates: int, num_tokens: int, device):
     """The mask as bool `[N, T]`, or None where every token is scored."""
-    if attention_mask is None:
+    shape = (num_candidates, num_tokens)
+    return _as_bool(attention_mask, shape, device, "attention_mask", "(N, T) as in hidden_states")
+
+
+def check_packed_mask(attention_mask, num_tokens: int, device):
+    """The mask as bool `[1, total_tokens]`, or None where every token is scored."""
+    name, sizes = "attention_mask", "(total_tokens,) as in hidden_states"
+    mask = _as_bool(attention_mask, (num_tokens,), device, name, sizes)
+    return None if mask is None else mask[None]
+
+
+def _as_bool(mask, shape: tuple[int, ...], device, name: str, sizes: str) -> Tensor | None:
+    if mask is None:
         return None
-    if not isinstance(attention_mask, Tensor) or attention_mask.dtype.is_floating_point:
-        came = getattr(attention_mask, "dtype", type(attention_mask).__name__)
-        raise TypeError(f"attention_mask is {came}, expected a bool or integer tensor (N, T)")
-    if attention_mask.shape != (num_candidates, num_tokens):
+    if not isinstance(mask, Tensor) or mask.dtype.is_floating_point:
+        came = getattr(mask, "dtype", type(mask).__name__)
+        raise TypeError(f"{name} is {came}, expected a bool or integer tensor {sizes}")
+    if mask.shape != shape:
+        raise ValueError(f"{name} has shape {tuple(mask.shape)}, expected {shape} {sizes}")
+    check_device(mask, device, name)
+    return mask if mask.dtype == torch.bool else mask != 0
+
+
+def check_cu_seqlens(cu_seqlens, num_tokens: int, device: torch.device) -> Tensor:
+    """Cumulative lengths as contiguous `[N + 1]`.
+
+    Their values are taken on trust where to look at them would make the host wait for a GPU, or
+    break a graph of `torch.compile`.
+    """
+    if not isinstance(cu_seqlens, Tensor) or cu_seqlens.dtype not in (torch.int32, torch.int64):
+        came = getattr(cu_seqlens, "dtype", type(cu_seqlens).__name__)
+        raise TypeError(f"cu_seqlens is {came}, expected an int32 or int64 tensor (N + 1,)")
+    if cu_seqlens.dim() != 1 or len(cu_seqlens) == 0:
         raise ValueError(
-            f"attention_mask has shape {tuple(attention_mask.shape)}, expected "
-            f"({num_candidates}, {num_tokens}) (N, T) as in hidden_states"
+            f"cu_seqlens has shape {tuple(cu_seqlens.shape)}, expected (N + 1,): a 0, then the "
+            "end of each candidate"
         )
-    check_device(attention_mask, device, "attention_mask")
-    return attention_mask if attention_mask.dtype == torch.bool else attention_mask != 0
+    check_device(cu_seqlens, device, "cu_seqlens")
+    are_values_known = device.type == "cpu" and not torch.compiler.is_compiling()
+    if are_values_known and (
+        cu_seqlens[0] != 0 or cu_seqlens[-1] != num_tokens or (cu_seqlens.diff() < 0).any()
+    ):
+        raise ValueError(
+            f"cu_seqlens is {cu_seqlens.tolist()}, expected numbers that start with 0, never fall "
+            f"and end with {num_tokens}, the tokens in hidden_states"
+        )
+    return cu_seqlens.contiguous()
 
 
 def check_active(active, num_candidates: int, device: torch.device) -> Tensor:
-    if not isinstance(active, Tensor) or active.dtype.is_floating_point:
-        came = getattr(active, "dtype", type(active).__name__)
-        raise TypeError(f"active is {came}, expected a bool or integer tensor (N,)")
-    if active.shape != (num_candidates,):
-        raise ValueError(
-            f"active has shape {tuple(active.shape)}, expected ({num_candidates},) (N,)"
-        )
-    check_device(active, device, "active")
-    return active if active.dtype == torch.bool else active != 0
+    """The flags as bool `[N]`."""
+    if active is None:
+        raise TypeError("active is NoneType, expected a bool or integer tensor (N,)")
+    return _as_bool(active, (num_candidates,), device, "active", "(N,)")
 
 
 def check_step_shape(layers: Sequence[Tensor], num_candidates: int) -> None:

@@ -90,6 +90,11 @@ class RewardHead(
         weights = [self.reward_weight, self.gate_weight] if self.gated else [self.reward_weight]
         return torch.stack(weights).float()
 
+    def kernel_weights(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        """Reward's weight and bias, gate's weight and bias: float32, contiguous, differentiable."""
+        parameters = (self.reward_weight, self.reward_bias, self.gate_weight, self.gate_bias)
+        return tuple(p if p is None else p.float().contiguous() for p in parameters)
+
     def forward(self, hidden_states, attention_mask=None, **kwargs):
         """`score_candidates(hidden_states, self, attention_mask, **kwargs)`."""
         from swift_kernels.scoring import score_candidates

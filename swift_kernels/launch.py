@@ -1,17 +1,51 @@
-"""Launch numbers: from shapes to sizes. No kernel is imported here."""
+"""Launch numbers: from shapes to sizes. No kernel is imported here.
 
+The reasons, and what was predicted and measured of each number, are in bench/NOTES.md.
+"""
+
+import functools
 from typing import NamedTuple
+
+import torch
+
+VECTOR_BYTES = 16  # the widest load of one thread
+BLOCK_H = 64  # columns of a tile: half of the 128 threads, so weights load straight into place
+NUM_WARPS = 4
+RESIDENT_PROGRAMS = 6  # that one multiprocessor holds at 80 registers a thread
+WAVES = 4  # programs come and go this many times: the last ones then leave little idle
+MIN_STEPS = 16  # of one program: with fewer, beginning and ending cost more than reading
 
 
 class ScoreLaunch(NamedTuple):
     block_t: int  # tokens of one candidate per program
-    block_h: int  # hidden dimensions per load
-    num_blocks: int  # programs per candidate
+    block_h: int  # columns per step
+    vector: int  # columns that one thread loads at once
+    block_s: int  # splits, or tiles, that the last program sums at a time
+    tiles_per_candidate: int  # of a padded batch
+    num_tiles: int
+    num_splits: int  # programs that share the layers and columns of a tile
+    steps_per_split: int
     num_warps: int
 
 
 class StepLaunch(NamedTuple):
+    block_n: int  # candidates per program
     block_h: int
+    vector: int
+    block_s: int
+    num_tiles: int
+    num_splits: int
+    steps_per_split: int
+    num_warps: int
+
+
+class GradientLaunch(NamedTuple):
+    block_t: int  # tokens per step
+    block_h: int  # columns of one layer per program
+    parallel_rows: int  # tokens that all threads load at once
+    num_chunks: int  # programs that share the columns of a layer
+    num_splits: int  # programs that share the tokens
+    steps_per_split: int
     num_warps: int
 
 
@@ -19,28 +53,145 @@ def next_power_of_2(value: int) -> int:
     return 1 << max(value - 1, 0).bit_length()
 
 
-def score_launch(num_tokens: int, hidden_size: int, is_aligned: bool = True) -> ScoreLaunch:
-    """Sizes for the padded batch.
+def score_launch(
+    num_candidates: int,
+    num_tokens: int,
+    num_layers: int,
+    hidden_size: int,
+    *,
+    itemsize: int,
+    num_sms: int,
+    is_aligned: bool = True,
+    is_packed: bool = False,
+) -> ScoreLaunch:
+    """Sizes for a batch of states.
 
-    Weights are read once per tile of `block_t` tokens: at 16 tokens they add half a byte of cache
-    traffic to each element. Two float32 accumulators of 16 x 256 take 64 registers a thread.
-    Rows off the 16-byte boundaries are loaded one element at a time, with an address for each
-    row: at 256 columns some compilers run out of registers.
+    Args:
+        num_tokens: T of a padded batch, the total of a packed one.
+        itemsize: bytes of one number.
+        num_sms: multiprocessors of the device.
+        is_aligned: rows start on 16-byte boundaries.
     """
-    block_t = min(16, next_power_of_2(num_tokens))
-    block_h = min(256 if is_aligned else 128, max(16, next_power_of_2(hidden_size)))
-    return ScoreLaunch(block_t, block_h, -(-num_tokens // block_t), num_warps=4)
+    mean_tokens = -(-num_tokens // num_candidates) if is_packed else num_tokens
+    block_t = _block_rows(mean_tokens, itemsize, is_aligned)
+    tiles_per_candidate = -(-num_tokens // block_t)
+    if is_packed:
+        num_tiles = num_tokens // block_t + num_candidates
+    else:
+        num_tiles = num_candidates * tiles_per_candidate
+    block_h = _block_columns(hidden_size)
+    num_splits, steps_per_split = _split(
+        num_tiles, num_layers * -(-hidden_size // block_h), num_sms
+    )
+    return ScoreLaunch(
+        block_t,
+        block_h,
+        _vector(itemsize, is_aligned),
+        block_s=32,
+        tiles_per_candidate=tiles_per_candidate,
+        num_tiles=num_tiles,
+        num_splits=num_splits,
+        steps_per_split=steps_per_split,
+        num_warps=NUM_WARPS,
+    )
 
 
-def step_launch(hidden_size: int) -> StepLaunch:
-    """Sizes for one token of each candidate: one program per candidate."""
-    return StepLaunch(block_h=min(1024, max(16, next_power_of_2(hidden_size))), num_warps=4)
+def step_launch(
+    num_candidates: int,
+    num_layers: int,
+    hidden_size: int,
+    *,
+    itemsize: int,
+    num_sms: int,
+    is_aligned: bool = True,
+) -> StepLaunch:
+    """Sizes for one token of each candidate."""
+    block_n = _block_rows(num_candidates, itemsize, is_aligned)
+    block_h = _block_columns(hidden_size)
+    num_tiles = -(-num_candidates // block_n)
+    num_splits, steps_per_split = _split(
+        num_tiles, num_layers * -(-hidden_size // block_h), num_sms
+    )
+    return StepLaunch(
+        block_n,
+        block_h,
+        _vector(itemsize, is_aligned),
+        block_s=32,
+        num_tiles=num_tiles,
+        num_splits=num_splits,
+        steps_per_split=steps_per_split,
+        num_warps=NUM_WARPS,
+    )
 
 
-def torch_block_tokens(device_type: str) -> int:
+def gradient_launch(
+    num_tokens: int,
+    num_layers: int,
+    hidden_size: int,
+    *,
+    itemsize: int,
+    num_sms: int,
+    is_aligned: bool = True,
+) -> GradientLaunch:
+    """Sizes for the gradient of the weights, from the states of `num_tokens` tokens in all."""
+    block_t = _block_rows(num_tokens, itemsize, is_aligned)
+    block_h = _block_columns(hidden_size)
+    parallel_rows = NUM_WARPS * 32 * _vector(itemsize, is_aligned) // block_h
+    num_chunks = -(-hidden_size // block_h)
+    num_splits, steps_per_split = _split(
+        num_layers * num_chunks, -(-num_tokens // block_t), num_sms
+    )
+    return GradientLaunch(
+        block_t,
+        block_h,
+        min(block_t, parallel_rows),
+        num_chunks,
+        num_splits,
+        steps_per_split,
+        num_warps=NUM_WARPS,
+    )
+
+
+def _block_rows(num_rows: int, itemsize: int, is_aligned: bool) -> int:
+    """Weights are read once per tile: at 64 bfloat16 rows they add 6% to what the cache serves.
+
+    Rows off the 16-byte boundaries are loaded one element at a time, which takes more registers.
+    Tiles of 16 float32 rows are so small that the compiler unrolls their loop, and spills.
+    """
+    if not is_aligned:
+        return 16
+    return min(64, max(8 * itemsize, next_power_of_2(num_rows)))
+
+
+def _block_columns(hidden_size: int) -> int:
+    return min(BLOCK_H, max(16, next_power_of_2(hidden_size)))
+
+
+def _vector(itemsize: int, is_aligned: bool) -> int:
+    return VECTOR_BYTES // itemsize if is_aligned else 1
+
+
+def _split(num_tiles: int, num_steps: int, num_sms: int) -> tuple[int, int]:
+    """Programs that share the steps of each tile, and the steps of each of them."""
+    wanted = -(-num_sms * RESIDENT_PROGRAMS * WAVES // num_tiles)
+    num_splits = max(1, min(wanted, num_steps // MIN_STEPS))
+    steps_per_split = -(-num_steps // num_splits)
+    return -(-num_steps // steps_per_split), steps_per_split
+
+
+@functools.cache
+def num_multiprocessors(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).multi_processor_count
+    return 1  # the interpreter runs one program at a time
+
+
+def torch_block_tokens(device_type: str, hidden_size: int) -> int:
     """Tokens converted to float32 at a time where PyTorch does the dot products.
 
-    On a CPU 256 tokens of one layer fit in the second-level cache (4 MB at H = 4096), so both dot
-    products read them from there. Elsewhere the block only bounds the float32 copy.
+    On a CPU 2 MB of them stay in the second-level cache, where both dot products find them.
+    Elsewhere the block only bounds the float32 copy.
     """
-    return 256 if device_type == "cpu" else 16384
+    if device_type != "cpu":
+        return 16384
+    return max(16, next_power_of_2(2**19 // hidden_size + 1) // 2)

@@ -1,4 +1,4 @@
-"""Dot products of every token with the head's weights, in PyTorch, with a gradient.
+"""Rewards and gates of every token in PyTorch, with a gradient.
 
 No concatenation: one layer at a time, in blocks of tokens small enough to stay in cache.
 """
@@ -9,7 +9,22 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from swift_kernels.gradients import state_gradients
+from swift_kernels.head import RewardHead
 from swift_kernels.launch import torch_block_tokens
+
+
+def token_values(
+    layers: Sequence[Tensor], head: RewardHead, scored: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Rewards and gates of L tensors `[N, T, H]`, `[N, T]` each; of any value where not scored."""
+    projected = project_tokens(layers, head.stacked_weight())  # [R, N, T]
+    if scored is not None:  # before the sigmoid: its gradient at NaN is NaN, even times 0
+        projected = torch.where(scored, projected, 0)
+    rewards = projected[0] + head.reward_bias
+    if not head.gated:
+        return rewards, torch.ones_like(rewards)
+    return rewards, torch.sigmoid(projected[1] + head.gate_bias)
 
 
 def project_tokens(layers: Sequence[Tensor], weight: Tensor) -> Tensor:
@@ -53,19 +68,13 @@ def _gradients(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
             for tokens, rows in _float_blocks(layer):
                 rows = torch.where(has_grad[tokens, None], rows, 0)
                 grad_weight[:, index] += flat_grad[:, tokens] @ rows
-    grad_layers = [
-        torch.einsum("rnt,rh->nth", grad, weight[:, index]).to(layer.dtype)
-        if ctx.needs_input_grad[index + 1]
-        else None
-        for index, layer in enumerate(layers)
-    ]
-    return grad_weight, *grad_layers
+    return grad_weight, *state_gradients(grad, weight, layers, ctx.needs_input_grad[1:])
 
 
 def _float_blocks(layer: Tensor):
     """Slices of the N*T tokens, and their states as float32 `[block, H]`."""
     rows = layer.flatten(0, 1)  # a view for every layout that has one
-    block = torch_block_tokens(layer.device.type)
+    block = torch_block_tokens(layer.device.type, layer.shape[-1])
     for start in range(0, len(rows), block):
         tokens = slice(start, min(start + block, len(rows)))
         yield tokens, rows[tokens].float()

@@ -60,12 +60,12 @@ class RunningScore:
         check_step_shape(layers, self.num_candidates)
         active = check_active(active, self.num_candidates, self.weighted_sum.device)
         if self.backend == "triton":
-            from swift_kernels.step_kernel import launch_step
+            from swift_kernels.ops import fused_step
 
-            launch_step(layers, self.head, active, self.weighted_sum, self.gate_sum)
+            sums = (self.weighted_sum, self.gate_sum, self.has_tokens)
+            fused_step(layers, self.head, active, *sums)
         else:
             self._add_with_torch(layers, active)
-        self.has_tokens |= active
 
     def scores(self) -> Tensor:
         """float32 `[N]`; -inf for a candidate that had no token yet."""
@@ -84,3 +84,4 @@ class RunningScore:
         )
         self.weighted_sum += torch.where(active, gates * rewards, 0)
         self.gate_sum += torch.where(active, gates, 0)
+        self.has_tokens |= active

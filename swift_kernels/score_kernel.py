@@ -1,152 +1,259 @@
-"""Triton kernel: scores of a padded batch in one pass over the hidden states of all layers."""
+"""Triton kernel: scores of N candidates in one pass over the hidden states of all layers."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from swift_kernels.addresses import address_table
-from swift_kernels.head import RewardHead
-from swift_kernels.launch import score_launch
-from swift_kernels.reference import divide_sums
+from swift_kernels.addresses import layer_addresses
+from swift_kernels.launch import num_multiprocessors, score_launch
+from swift_kernels.reference import GATE_SUM_FLOOR
+from swift_kernels.tile import (
+    TRITON_DTYPES,
+    arrive,
+    project_rows,
+    store_partial,
+    sum_partials,
+)
+from swift_kernels.workspace import workspace
 
-TRITON_DTYPES = {
-    torch.float32: tl.float32,
-    torch.float16: tl.float16,
-    torch.bfloat16: tl.bfloat16,
-}
+
+class KernelScores(NamedTuple):
+    """What the kernel gives. Tokens that are not scored have 0."""
+
+    scores: Tensor  # [N]
+    gate_sums: Tensor  # [N]
+    rewards: Tensor  # [N, T], packed: [1, total_tokens]
+    gates: Tensor  # the same
 
 
 @triton.jit
+def find_candidate(cu_seqlens_ptr, tile, num_candidates, BLOCK_T: tl.constexpr):
+    """The candidate of a tile where candidate n owns the tiles from `cu_seqlens[n] // BLOCK_T + n`.
+
+    That leaves each of them enough tiles, and a few over, wherever it starts in the pack.
+    """
+    low = tl.zeros((), dtype=tl.int32)
+    high = low + num_candidates
+    while high - low > 1:
+        middle = (low + high) // 2
+        first_tile = tl.load(cu_seqlens_ptr + middle) // BLOCK_T + middle
+        is_below = first_tile <= tile
+        low = tl.where(is_below, middle, low)
+        high = tl.where(is_below, high, middle)
+    return low
+
+
+@triton.jit(do_not_specialize=["num_candidates", "num_tokens", "tiles_per_candidate"])
 def score_kernel(
-    table_ptr,  # [L, 3] int64: address of each layer's [N, T, H], its strides of N and T
+    addresses,  # L int64: address of each layer's [N, T, H]; packed: [1, total_tokens, H]
     reward_weight_ptr,  # [L, H] float32
     gate_weight_ptr,  # [L, H] float32, unused without a gate
     reward_bias_ptr,  # [] float32
     gate_bias_ptr,  # [] float32, unused without a gate
     scored_ptr,  # [N, T] bool, unused without a mask
-    weighted_sum_ptr,  # [N, num_blocks]  out: partial sums of gate * reward
-    gate_sum_ptr,  # [N, num_blocks]  out: partial sums of the gate
-    reward_ptr,  # [N, T]  out, unused without token values
-    gate_ptr,  # [N, T]  out, unused without token values
-    num_layers,
-    num_tokens,
-    num_blocks,
-    stride_scored_n,
+    cu_seqlens_ptr,  # [N + 1] int32 or int64, unused unless packed
+    partial_ptr,  # [num_splits, num_tiles, 2, BLOCK_T] scratch
+    tile_sum_ptr,  # [num_tiles, 3] scratch: gate * reward, gate, scored tokens
+    arrivals_ptr,  # [num_tiles + N] int32 zeros, before and after
+    score_ptr,  # [N]  out
+    gate_sum_ptr,  # [N]  out
+    reward_ptr,  # [N, T]  out, 0 where masked
+    gate_ptr,  # [N, T]  out, 0 where masked
+    num_candidates,
+    num_tokens,  # T; packed: total_tokens
+    tiles_per_candidate,  # unused if packed
+    steps_per_split,
+    stride_n,  # of the states, in elements; 0 if packed
+    stride_t,
+    stride_scored_n,  # 0 if packed
     stride_scored_t,
+    stride_out_n,  # T; 0 if packed
     HIDDEN_SIZE: tl.constexpr,
     DTYPE: tl.constexpr,
     GATED: tl.constexpr,
     MASKED: tl.constexpr,
-    TOKEN_VALUES: tl.constexpr,
+    PACKED: tl.constexpr,
     ALIGNED: tl.constexpr,  # rows start on 16-byte boundaries
     BLOCK_T: tl.constexpr,
     BLOCK_H: tl.constexpr,
+    VECTOR: tl.constexpr,  # columns that one thread loads at once
+    BLOCK_S: tl.constexpr,  # splits, or tiles, that the last program reads at a time
+    GATE_FLOOR: tl.constexpr,
 ):
-    """One program: BLOCK_T tokens of one candidate, all layers; each state is read once."""
-    candidate = tl.program_id(0).to(tl.int64)  # axis 0 alone takes more than 65535 programs
-    block = tl.program_id(1)
-    token = block * BLOCK_T + tl.arange(0, BLOCK_T)  # [BLOCK_T]
-    keep = token < num_tokens  # [BLOCK_T]
-    if MASKED:
-        scored_at = scored_ptr + candidate * stride_scored_n + token * stride_scored_t
-        keep &= tl.load(scored_at, mask=keep, other=0) != 0
-    reward_acc = tl.zeros((BLOCK_T, BLOCK_H), dtype=tl.float32)
-    gate_acc = tl.zeros((BLOCK_T, BLOCK_H), dtype=tl.float32)
-    # A tile without a scored token reads no layer: padding costs nothing.
-    num_read = tl.where(tl.max(keep.to(tl.int32), axis=0) > 0, num_layers, 0)
-    for layer in range(num_read):
-        address = tl.load(table_ptr + layer * 3)
-        stride_n = tl.load(table_ptr + layer * 3 + 1)
-        stride_t = tl.load(table_ptr + layer * 3 + 2)
-        hidden_ptr = address.to(tl.pointer_type(DTYPE))
-        if ALIGNED:  # said of the pointer: the compiler forgets it of the integer
-            hidden_ptr = tl.multiple_of(hidden_ptr, 16)
-            stride_n = tl.multiple_of(stride_n, 128 // DTYPE.primitive_bitwidth)
-            stride_t = tl.multiple_of(stride_t, 128 // DTYPE.primitive_bitwidth)
-        hidden_ptr += candidate * stride_n
-        for start in range(0, HIDDEN_SIZE, BLOCK_H):
-            column = start + tl.arange(0, BLOCK_H)  # [BLOCK_H]
-            inside = column < HIDDEN_SIZE
-            h = tl.load(
-                hidden_ptr + token[:, None] * stride_t + column[None, :],
-                mask=keep[:, None] & inside[None, :],
-                other=0.0,
-            ).to(tl.float32)  # [BLOCK_T, BLOCK_H]
-            weight_at = layer * HIDDEN_SIZE + column
-            reward_weight = tl.load(reward_weight_ptr + weight_at, mask=inside, other=0.0)
-            reward_acc += h * reward_weight[None, :]
-            if GATED:
-                gate_weight = tl.load(gate_weight_ptr + weight_at, mask=inside, other=0.0)
-                gate_acc += h * gate_weight[None, :]
+    """One program: BLOCK_T tokens of one candidate, one split of the layers and columns.
 
-    reward = tl.sum(reward_acc, axis=1) + tl.load(reward_bias_ptr)  # [BLOCK_T]
-    if GATED:
-        gate = tl.sigmoid(tl.sum(gate_acc, axis=1) + tl.load(gate_bias_ptr))  # [BLOCK_T]
-    else:
-        gate = tl.full((BLOCK_T,), 1.0, dtype=tl.float32)
-    out = candidate * num_blocks + block
-    tl.store(weighted_sum_ptr + out, tl.sum(tl.where(keep, gate * reward, 0.0), axis=0))
-    tl.store(gate_sum_ptr + out, tl.sum(tl.where(keep, gate, 0.0), axis=0))
-    if TOKEN_VALUES:
-        tl.store(reward_ptr + candidate * num_tokens + token, reward, mask=token < num_tokens)
-        tl.store(gate_ptr + candidate * num_tokens + token, gate, mask=token < num_tokens)
-
-
-def kernel_weights(head: RewardHead) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Weights and biases of reward and gate as the kernels read them, float32 and contiguous.
-
-    Without a gate the reward's stand in for the gate's, which are not read.
+    The last program of a tile sums its splits, the last tile of a candidate sums its tiles: the
+    order of a sum depends on numbers, never on who comes when.
     """
-    weights = (head.reward_weight, head.gate_weight if head.gated else head.reward_weight)
-    biases = (head.reward_bias, head.gate_bias if head.gated else head.reward_bias)
-    return tuple(value.detach().float().contiguous() for value in (*weights, *biases))
+    tile = tl.program_id(0)
+    split = tl.program_id(1)
+    num_tiles = tl.num_programs(0)
+    num_splits = tl.num_programs(1)
+    if PACKED:
+        candidate = find_candidate(cu_seqlens_ptr, tile, num_candidates, BLOCK_T)
+        # clamped: whatever the numbers say, no address lies outside the pack
+        first = tl.load(cu_seqlens_ptr + candidate).to(tl.int32)
+        first = tl.minimum(tl.maximum(first, 0), num_tokens)
+        end = tl.load(cu_seqlens_ptr + candidate + 1).to(tl.int32)
+        length = tl.minimum(tl.maximum(end, first), num_tokens) - first
+        first_tile = first // BLOCK_T + candidate
+    else:
+        candidate = tile // tiles_per_candidate
+        first = 0
+        length = num_tokens
+        first_tile = candidate * tiles_per_candidate
+    own_tiles = tl.maximum(tl.cdiv(length, BLOCK_T), 1)  # one for an empty candidate, to say so
+    if tile - first_tile >= own_tiles:
+        return
+
+    token = (tile - first_tile) * BLOCK_T + tl.arange(0, BLOCK_T)  # [BLOCK_T]
+    position = (first + token).to(tl.int64)
+    row = candidate.to(tl.int64)
+    keep = token < length
+    if MASKED:
+        scored_at = scored_ptr + row * stride_scored_n + position * stride_scored_t
+        keep &= tl.load(scored_at, mask=keep, other=0) != 0
+    num_kept = tl.sum(keep.to(tl.int32), axis=0)
+    if num_kept > 0:
+        # The others read the row of the first one that counts: nothing more comes from memory,
+        # what stands in the padding is never seen, and the loads need no mask.
+        first_kept = tl.min(tl.where(keep, position, first + length), axis=0)
+        row_offset = row * stride_n + tl.where(keep, position, first_kept) * stride_t
+        reward, gate = project_rows(
+            addresses,
+            row_offset,
+            reward_weight_ptr,
+            gate_weight_ptr,
+            split,
+            steps_per_split,
+            HIDDEN_SIZE,
+            DTYPE,
+            GATED,
+            ALIGNED,
+            BLOCK_T,
+            BLOCK_H,
+            VECTOR,
+        )
+        store_partial(partial_ptr, split, tile, num_tiles, reward, gate, BLOCK_T)
+        is_last_split = arrive(arrivals_ptr + tile, num_splits)
+    else:
+        is_last_split = split == 0
+    if is_last_split:
+        reward, gate = sum_partials(
+            partial_ptr, tile, num_tiles, tl.where(num_kept > 0, num_splits, 0), BLOCK_T, BLOCK_S
+        )
+        reward += tl.load(reward_bias_ptr)  # [BLOCK_T]
+        if GATED:
+            gate = tl.sigmoid(gate + tl.load(gate_bias_ptr))  # [BLOCK_T]
+        else:
+            gate = tl.full((BLOCK_T,), 1.0, dtype=tl.float32)
+        out = row * stride_out_n + position
+        tl.store(reward_ptr + out, tl.where(keep, reward, 0.0), mask=token < length)
+        tl.store(gate_ptr + out, tl.where(keep, gate, 0.0), mask=token < length)
+        tl.store(tile_sum_ptr + tile * 3, tl.sum(tl.where(keep, gate * reward, 0.0), axis=0))
+        tl.store(tile_sum_ptr + tile * 3 + 1, tl.sum(tl.where(keep, gate, 0.0), axis=0))
+        tl.store(tile_sum_ptr + tile * 3 + 2, num_kept.to(tl.float32))
+        if arrive(arrivals_ptr + num_tiles + candidate, own_tiles):
+            weighted_sum = tl.zeros((BLOCK_S,), dtype=tl.float32)
+            gate_sum = tl.zeros((BLOCK_S,), dtype=tl.float32)
+            num_scored = tl.zeros((BLOCK_S,), dtype=tl.float32)
+            for start in range(0, own_tiles, BLOCK_S):
+                index = start + tl.arange(0, BLOCK_S)
+                at = tile_sum_ptr + (first_tile + index) * 3
+                is_own = index < own_tiles
+                weighted_sum += tl.load(at, mask=is_own, other=0.0, cache_modifier=".cg")
+                gate_sum += tl.load(at + 1, mask=is_own, other=0.0, cache_modifier=".cg")
+                num_scored += tl.load(at + 2, mask=is_own, other=0.0, cache_modifier=".cg")
+            gates = tl.sum(gate_sum, axis=0)
+            score = tl.sum(weighted_sum, axis=0) / tl.maximum(gates, GATE_FLOOR)
+            has_tokens = tl.sum(num_scored, axis=0) > 0
+            tl.store(score_ptr + candidate, tl.where(has_tokens, score, float("-inf")))
+            tl.store(gate_sum_ptr + candidate, gates)
 
 
 def launch_score(
     layers: Sequence[Tensor],
-    head: RewardHead,
+    reward_weight: Tensor,
+    reward_bias: Tensor,
+    gate_weight: Tensor | None,
+    gate_bias: Tensor | None,
     scored: Tensor | None,
-    return_token_scores: bool,
-) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Run the kernel on checked inputs: scores `[N]`, and rewards and gates `[N, T]` if asked."""
-    num_candidates, num_tokens, hidden_size = layers[0].shape
-    layers, table, is_aligned = address_table(layers)
-    launch = score_launch(num_tokens, hidden_size, is_aligned)
-    weights = kernel_weights(head)
-    partial = weights[0].new_empty(2, num_candidates, launch.num_blocks)
-    values = weights[0].new_empty(2, num_candidates, num_tokens) if return_token_scores else None
-    with torch.cuda.device_of(table):  # Triton launches on the current device
-        score_kernel[(num_candidates, launch.num_blocks)](
-            table,
-            *weights,
-            partial if scored is None else scored,
-            partial[0],
-            partial[1],
-            partial if values is None else values[0],
-            partial if values is None else values[1],
-            len(layers),
+    cu_seqlens: Tensor | None,
+) -> KernelScores:
+    """Run the kernel on checked inputs with at least one token.
+
+    Args:
+        layers: L tensors `[N, T, H]`; packed: `[1, total_tokens, H]`.
+        reward_weight, reward_bias, gate_weight, gate_bias: float32, `[L, H]` and `[]`, contiguous.
+        scored: bool `[N, T]`; packed: `[1, total_tokens]`. None: all.
+        cu_seqlens: int32 or int64 `[N + 1]` if packed.
+    """
+    is_packed = cu_seqlens is not None
+    rows, num_tokens, hidden_size = layers[0].shape
+    num_candidates = len(cu_seqlens) - 1 if is_packed else rows
+    dtype, device = layers[0].dtype, layers[0].device
+    layers, addresses, strides, is_aligned = layer_addresses(layers)
+    launch = score_launch(
+        num_candidates,
+        num_tokens,
+        len(layers),
+        hidden_size,
+        itemsize=dtype.itemsize,
+        num_sms=num_multiprocessors(device),
+        is_aligned=is_aligned,
+        is_packed=is_packed,
+    )
+    gated = gate_weight is not None
+    scores, gate_sums = (reward_weight.new_empty(num_candidates) for _ in range(2))
+    rewards, gates = (reward_weight.new_empty(rows, num_tokens) for _ in range(2))
+    num_partials = launch.num_tiles * launch.num_splits * 2 * launch.block_t
+    scratch, arrivals = workspace(
+        num_partials + 3 * launch.num_tiles,
+        launch.num_tiles + num_candidates,
+        device,
+        is_shared=not is_packed,  # false cu_seqlens could leave counters that are not 0
+    )
+    with torch.cuda.device_of(layers[0]):  # Triton launches on the current device
+        score_kernel[(launch.num_tiles, launch.num_splits)](
+            addresses,
+            reward_weight,
+            gate_weight if gated else reward_weight,
+            reward_bias,
+            gate_bias if gated else reward_bias,
+            scores if scored is None else scored,
+            scores if cu_seqlens is None else cu_seqlens,
+            scratch,
+            scratch[num_partials:],
+            arrivals,
+            scores,
+            gate_sums,
+            rewards,
+            gates,
+            num_candidates,
             num_tokens,
-            launch.num_blocks,
-            0 if scored is None else scored.stride(0),
+            launch.tiles_per_candidate,
+            launch.steps_per_split,
+            0 if is_packed else strides[0],
+            strides[1],
+            0 if scored is None or is_packed else scored.stride(0),
             0 if scored is None else scored.stride(1),
+            0 if is_packed else num_tokens,
             HIDDEN_SIZE=hidden_size,
-            DTYPE=TRITON_DTYPES[layers[0].dtype],
-            GATED=head.gated,
+            DTYPE=TRITON_DTYPES[dtype],
+            GATED=gated,
             MASKED=scored is not None,
-            TOKEN_VALUES=return_token_scores,
+            PACKED=is_packed,
             ALIGNED=is_aligned,
             BLOCK_T=launch.block_t,
             BLOCK_H=launch.block_h,
+            VECTOR=launch.vector,
+            BLOCK_S=launch.block_s,
+            GATE_FLOOR=GATE_SUM_FLOOR,
             num_warps=launch.num_warps,
+            enable_fp_fusion=True,
         )
-    weighted_sum, gate_sum = partial.sum(dim=-1)  # [N] each; blocks in a fixed order
-    has_tokens = (
-        scored.any(dim=-1)
-        if scored is not None
-        else torch.ones_like(weighted_sum, dtype=torch.bool)
-    )
-    scores = divide_sums(weighted_sum, gate_sum, has_tokens)
-    return (scores, *values) if return_token_scores else (scores, None, None)
+    return KernelScores(scores, gate_sums, rewards, gates)

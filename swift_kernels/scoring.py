@@ -9,7 +9,7 @@ from torch import Tensor
 from swift_kernels.backends import Backend, choose_backend
 from swift_kernels.checks import check_attention_mask, check_hidden_states
 from swift_kernels.head import RewardHead
-from swift_kernels.project import project_tokens
+from swift_kernels.project import token_values
 from swift_kernels.reference import average_tokens
 
 
@@ -38,14 +38,14 @@ def score_candidates(
         head: the trained weights, on the same device.
         attention_mask: `[N, T]` bool or integer, 1 = scored; padding on any side, holes allowed.
             None scores every token. Masked positions may hold NaN or inf.
-        backend: "triton" is one fused pass on a GPU, "torch" runs anywhere, "auto" chooses.
-            Where a gradient is asked for, PyTorch runs whatever the backend.
+        backend: "triton" is one fused pass on a GPU, and one more for the gradient of the head;
+            "torch" runs anywhere; "auto" chooses.
         return_token_scores: also return the rewards and gates of each token.
 
     Returns:
         float32 `[N]`, higher is better, -inf for a candidate with no scored token; or
         `CandidateScores`. Differentiable with respect to the head, whose parameters ask for
-        gradients by default: call it under `torch.no_grad()` to only score.
+        gradients by default: under `torch.no_grad()` the states can be freed at once.
 
     Raises:
         TypeError, ValueError: an input does not fit the head; the message says which and why.
@@ -54,28 +54,18 @@ def score_candidates(
     num_candidates, num_tokens, _ = layers[0].shape
     scored = check_attention_mask(attention_mask, num_candidates, num_tokens, layers[0].device)
     backend = choose_backend(backend, layers[0].device)
-    needs_grad = torch.is_grad_enabled() and (
-        any(parameter.requires_grad for parameter in head.parameters())
-        or any(layer.requires_grad for layer in layers)
-    )
-    if backend == "triton" and not needs_grad and num_tokens * num_candidates > 0:
-        from swift_kernels.score_kernel import launch_score
+    if backend == "triton" and num_tokens * num_candidates > 0:
+        from swift_kernels.ops import fused_score
 
-        result = CandidateScores(*launch_score(layers, head, scored, return_token_scores))
+        scores, _, rewards, gates = fused_score(layers, head, scored)
     else:
-        result = _score_with_torch(layers, head, scored)
+        rewards, gates = token_values(layers, head, scored)
+        scores = average_tokens(rewards, gates, scored)
     if not return_token_scores:
-        return result.scores
-    if scored is None:
-        return result
-    rewards, gates = (torch.where(scored, values, float("nan")) for values in result[1:])
-    return CandidateScores(result.scores, rewards, gates)
+        return scores
+    return CandidateScores(scores, hide_masked(rewards, scored), hide_masked(gates, scored))
 
 
-def _score_with_torch(layers, head: RewardHead, scored: Tensor | None) -> CandidateScores:
-    projected = project_tokens(layers, head.stacked_weight())  # [R, N, T]
-    if scored is not None:  # before the sigmoid: its gradient at NaN is NaN, even times 0
-        projected = torch.where(scored, projected, 0)
-    rewards = projected[0] + head.reward_bias
-    gates = torch.sigmoid(projected[1] + head.gate_bias) if head.gated else torch.ones_like(rewards)
-    return CandidateScores(average_tokens(rewards, gates, scored), rewards, gates)
+def hide_masked(values: Tensor, scored: Tensor | None) -> Tensor:
+    """NaN where a token is not scored."""
+    return values if scored is None else torch.where(scored, values, float("nan"))

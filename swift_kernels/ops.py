@@ -1,0 +1,145 @@
+"""The kernels as PyTorch operators: gradients, `torch.compile` and `torch.export` see through them.
+
+A call that needs none of these goes straight to the launch, which is several times cheaper.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from swift_kernels.gradient_kernel import launch_gradient
+from swift_kernels.gradients import state_gradients, token_gradients
+from swift_kernels.head import RewardHead
+from swift_kernels.score_kernel import KernelScores, launch_score
+from swift_kernels.step_kernel import launch_step
+
+
+def fused_score(
+    layers: Sequence[Tensor],
+    head: RewardHead,
+    scored: Tensor | None,
+    cu_seqlens: Tensor | None = None,
+) -> KernelScores:
+    """Scores from the fused kernel on checked inputs; differentiable where a gradient is asked for.
+
+    Args:
+        layers: L tensors `[N, T, H]`; packed: `[1, total_tokens, H]`.
+        scored: bool `[N, T]`; packed: `[1, total_tokens]`. None: all.
+        cu_seqlens: int32 or int64 `[N + 1]` if packed.
+    """
+    weights = head.kernel_weights()
+    needs_grad = torch.is_grad_enabled() and any(
+        tensor is not None and tensor.requires_grad for tensor in (*weights, *layers)
+    )
+    if needs_grad or torch.compiler.is_compiling():
+        return KernelScores(*score_op(list(layers), *weights, scored, cu_seqlens))
+    return launch_score(layers, *weights, scored, cu_seqlens)
+
+
+def fused_step(
+    layers: Sequence[Tensor],
+    head: RewardHead,
+    active: Tensor,
+    weighted_sum: Tensor,
+    gate_sum: Tensor,
+    has_tokens: Tensor,
+) -> None:
+    """Add one token of each active candidate to the sums `[N]`, on checked inputs."""
+    weights = head.kernel_weights()
+    if torch.compiler.is_compiling():
+        step_op(list(layers), *weights, active, weighted_sum, gate_sum, has_tokens)
+    else:
+        launch_step(layers, *weights, active, weighted_sum, gate_sum, has_tokens)
+
+
+@torch.library.custom_op("swift_kernels::score", mutates_args=())
+def score_op(
+    layers: Sequence[Tensor],
+    reward_weight: Tensor,
+    reward_bias: Tensor,
+    gate_weight: Tensor | None,
+    gate_bias: Tensor | None,
+    scored: Tensor | None,
+    cu_seqlens: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """`launch_score`: scores and gate sums `[N]`, rewards and gates `[N, T]`."""
+    return launch_score(
+        layers, reward_weight, reward_bias, gate_weight, gate_bias, scored, cu_seqlens
+    )
+
+
+@score_op.register_fake
+def _(layers, reward_weight, reward_bias, gate_weight, gate_bias, scored, cu_seqlens):
+    num_rows, num_tokens, _ = layers[0].shape
+    num_candidates = num_rows if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    shapes = 2 * [(num_candidates,)] + 2 * [(num_rows, num_tokens)]
+    return tuple(reward_weight.new_empty(shape) for shape in shapes)
+
+
+def _keep_for_backward(ctx, inputs, output) -> None:
+    layers, reward_weight, _, gate_weight, _, scored, cu_seqlens = inputs
+    ctx.num_layers = len(layers)
+    ctx.save_for_backward(*output, reward_weight, gate_weight, scored, cu_seqlens, *layers)
+
+
+def _score_backward(ctx, grad_scores, _, grad_rewards, grad_gates):
+    *saved, weight, gate_weight, scored, cu_seqlens = ctx.saved_tensors[: -ctx.num_layers]
+    layers = ctx.saved_tensors[-ctx.num_layers :]
+    gated = gate_weight is not None
+    token_grads = token_gradients(
+        grad_scores, grad_rewards, grad_gates, *saved, scored, cu_seqlens, gated
+    )
+    layers_need_grad, *weights_need_grad = ctx.needs_input_grad[:5]
+    grad_layers = [None] * len(layers)
+    if any(layers_need_grad):
+        stacked = torch.stack([weight, gate_weight] if gated else [weight])
+        grad_layers = state_gradients(token_grads, stacked, layers, layers_need_grad)
+    grad_weight = grad_bias = (None, None)
+    if any(weights_need_grad):
+        grad_weight = weight_gradient_op(layers, token_grads)  # [R, L, H]
+        grad_bias = token_grads.sum((1, 2))  # [R]
+    gate_grads = (grad_weight[1], grad_bias[1]) if gated else (None, None)
+    return grad_layers, grad_weight[0], grad_bias[0], *gate_grads, None, None
+
+
+score_op.register_autograd(_score_backward, setup_context=_keep_for_backward)
+
+
+@torch.library.custom_op("swift_kernels::weight_gradient", mutates_args=())
+def weight_gradient_op(layers: Sequence[Tensor], token_grads: Tensor) -> Tensor:
+    """`launch_gradient`: `[R, L, H]` from L tensors `[N, T, H]` and `[R, N, T]`."""
+    return launch_gradient(layers, token_grads.contiguous())
+
+
+@weight_gradient_op.register_fake
+def _(layers, token_grads):
+    return token_grads.new_empty(token_grads.shape[0], len(layers), layers[0].shape[2])
+
+
+@torch.library.custom_op(
+    "swift_kernels::step", mutates_args=("weighted_sum", "gate_sum", "has_tokens")
+)
+def step_op(
+    layers: Sequence[Tensor],
+    reward_weight: Tensor,
+    reward_bias: Tensor,
+    gate_weight: Tensor | None,
+    gate_bias: Tensor | None,
+    active: Tensor,
+    weighted_sum: Tensor,
+    gate_sum: Tensor,
+    has_tokens: Tensor,
+) -> None:
+    """`launch_step`."""
+    launch_step(
+        layers,
+        reward_weight,
+        reward_bias,
+        gate_weight,
+        gate_bias,
+        active,
+        weighted_sum,
+        gate_sum,
+        has_tokens,
+    )
