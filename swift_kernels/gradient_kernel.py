@@ -9,7 +9,7 @@ from torch import Tensor
 
 from swift_kernels.addresses import layer_addresses
 from swift_kernels.launch import gradient_launch, num_multiprocessors
-from swift_kernels.tile import TRITON_DTYPES, layer_pointer
+from swift_kernels.tile import TRITON_DTYPES, compiler_options, layer_pointer
 
 
 @triton.jit(do_not_specialize=["num_rows", "num_tokens"])
@@ -126,7 +126,6 @@ def launch_gradient(layers: Sequence[Tensor], token_grads: Tensor) -> Tensor:
             BLOCK_T=launch.block_t,
             BLOCK_H=launch.block_h,
             PARALLEL_ROWS=launch.parallel_rows,
-            num_warps=launch.num_warps,
-            enable_fp_fusion=True,
+            **compiler_options(launch.num_warps, launch.max_registers),
         )
     return partial.sum(0)  # splits in a fixed order

@@ -26,6 +26,7 @@ class ScoreLaunch(NamedTuple):
     num_splits: int  # programs that share the layers and columns of a tile
     steps_per_split: int
     num_warps: int
+    max_registers: int | None  # of one thread; None leaves it to the compiler
 
 
 class StepLaunch(NamedTuple):
@@ -37,6 +38,7 @@ class StepLaunch(NamedTuple):
     num_splits: int
     steps_per_split: int
     num_warps: int
+    max_registers: int | None  # of one thread; None leaves it to the compiler
 
 
 class GradientLaunch(NamedTuple):
@@ -47,6 +49,7 @@ class GradientLaunch(NamedTuple):
     num_splits: int  # programs that share the tokens
     steps_per_split: int
     num_warps: int
+    max_registers: int | None  # of one thread; None leaves it to the compiler
 
 
 def next_power_of_2(value: int) -> int:
@@ -93,6 +96,7 @@ def score_launch(
         num_splits=num_splits,
         steps_per_split=steps_per_split,
         num_warps=NUM_WARPS,
+        max_registers=_max_registers(itemsize),
     )
 
 
@@ -121,6 +125,7 @@ def step_launch(
         num_splits=num_splits,
         steps_per_split=steps_per_split,
         num_warps=NUM_WARPS,
+        max_registers=_max_registers(itemsize),
     )
 
 
@@ -149,6 +154,7 @@ def gradient_launch(
         num_splits,
         steps_per_split,
         num_warps=NUM_WARPS,
+        max_registers=_max_registers(itemsize),
     )
 
 
@@ -165,6 +171,11 @@ def _block_rows(num_rows: int, itemsize: int, is_aligned: bool) -> int:
 
 def _block_columns(hidden_size: int) -> int:
     return min(BLOCK_H, max(16, next_power_of_2(hidden_size)))
+
+
+def _max_registers(itemsize: int) -> int | None:
+    """Left alone, some compilers give 16-bit states fewer than they need, and spill."""
+    return 88 if itemsize == 2 else None
 
 
 def _vector(itemsize: int, is_aligned: bool) -> int:
@@ -184,6 +195,11 @@ def num_multiprocessors(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).multi_processor_count
     return 1  # the interpreter runs one program at a time
+
+
+def concatenates_step(num_candidates: int, hidden_size: int) -> bool:
+    """Whether PyTorch adds a step faster from one concatenation than layer by layer, on a CPU."""
+    return num_candidates * hidden_size <= 2**17
 
 
 def torch_block_tokens(device_type: str, hidden_size: int) -> int:

@@ -13,6 +13,8 @@ from swift_kernels.checks import (
     check_step_shape,
 )
 from swift_kernels.head import RewardHead
+from swift_kernels.launch import concatenates_step
+from swift_kernels.project import project_tokens
 from swift_kernels.reference import divide_sums
 
 
@@ -72,16 +74,21 @@ class RunningScore:
         return divide_sums(self.weighted_sum, self.gate_sum, self.has_tokens)
 
     def _add_with_torch(self, layers: Sequence[Tensor], active: Tensor) -> None:
-        states = torch.stack([layer.squeeze(1) for layer in layers]).float()  # [L, N, H], one step
-        weight = self.head.stacked_weight().permute(1, 2, 0)  # [L, H, R]
-        with torch.autocast(states.device.type, enabled=False):  # sums stay in float32
-            projected = torch.bmm(states, weight).sum(0)  # [N, R]
-        rewards = projected[:, 0] + self.head.reward_bias
-        gates = (
-            torch.sigmoid(projected[:, 1] + self.head.gate_bias)
-            if self.head.gated
-            else torch.ones_like(rewards)
-        )
+        with torch.autocast(self.weighted_sum.device.type, enabled=False):  # sums stay in float32
+            rewards, gates = self._project_step(layers)
+        rewards = rewards + self.head.reward_bias
+        gates = torch.sigmoid(gates + self.head.gate_bias) if self.head.gated else 1.0
         self.weighted_sum += torch.where(active, gates * rewards, 0)
         self.gate_sum += torch.where(active, gates, 0)
         self.has_tokens |= active
+
+    def _project_step(self, layers: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Dot products with the reward's and the gate's weights, `[N]` each."""
+        head = self.head
+        if not concatenates_step(self.num_candidates, head.hidden_size):
+            projected = project_tokens(layers, head.stacked_weight()).squeeze(-1)  # [R, N]
+            return projected[0], projected[1] if head.gated else None
+        states = torch.cat(layers, dim=-1).squeeze(1).float()  # [N, L * H]
+        weight, _, gate_weight, _ = head.kernel_weights()
+        rewards = states @ weight.flatten()
+        return rewards, states @ gate_weight.flatten() if head.gated else None

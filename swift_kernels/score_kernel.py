@@ -14,6 +14,7 @@ from swift_kernels.reference import GATE_SUM_FLOOR
 from swift_kernels.tile import (
     TRITON_DTYPES,
     arrive,
+    compiler_options,
     project_rows,
     store_partial,
     sum_partials,
@@ -253,7 +254,6 @@ def launch_score(
             VECTOR=launch.vector,
             BLOCK_S=launch.block_s,
             GATE_FLOOR=GATE_SUM_FLOOR,
-            num_warps=launch.num_warps,
-            enable_fp_fusion=True,
+            **compiler_options(launch.num_warps, launch.max_registers),
         )
     return KernelScores(scores, gate_sums, rewards, gates)

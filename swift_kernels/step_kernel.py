@@ -12,6 +12,7 @@ from swift_kernels.launch import num_multiprocessors, step_launch
 from swift_kernels.tile import (
     TRITON_DTYPES,
     arrive,
+    compiler_options,
     project_rows,
     store_partial,
     sum_partials,
@@ -149,6 +150,5 @@ def launch_step(
             BLOCK_H=launch.block_h,
             VECTOR=launch.vector,
             BLOCK_S=launch.block_s,
-            num_warps=launch.num_warps,
-            enable_fp_fusion=True,
+            **compiler_options(launch.num_warps, launch.max_registers),
         )

@@ -16,6 +16,13 @@ TRITON_DTYPES = {
 }
 
 
+def compiler_options(num_warps: int, max_registers: int | None) -> dict:
+    options = {"num_warps": num_warps, "enable_fp_fusion": True}
+    if torch.version.hip is None:  # AMD's compiler has no such option
+        options["maxnreg"] = max_registers
+    return options
+
+
 @triton.jit
 def select_address(addresses, layer):
     """One of a tuple of kernel arguments, by a number that is known at run time only."""
@@ -53,7 +60,7 @@ def project_rows(
 
     A step is BLOCK_H columns of one layer; L * ceil(H / BLOCK_H) steps make the whole.
     """
-    num_chunks: tl.constexpr = tl.cdiv(HIDDEN_SIZE, BLOCK_H)
+    num_chunks: tl.constexpr = (HIDDEN_SIZE + BLOCK_H - 1) // BLOCK_H
     first_step = split * steps_per_split
     last_step = tl.minimum(first_step + steps_per_split, len(addresses) * num_chunks)
     # The columns that one thread loads are summed in that thread: small accumulators leave room
