@@ -1,13 +1,19 @@
-"""`score_candidates` against the paper's eager head: float32 concatenation, then a linear layer."""
+"""`score_candidates` against the eager forms, in pytest-benchmark."""
 
 import pytest
 import torch
 
-from eager_head import EagerHead
-from swift_kernels import RewardHead, score_candidates
+from machine import default_device
+from oracle import check_accuracy, exact_scores, random_head, relative_error
+from score_forms import OURS, Case, eager_forms
+from shapes import SHAPES, ModelShape
+from timing import synchronize
 
-SHAPES = {"qwen2.5-0.5b": (25, 896), "llama-3.1-8b-quarter": (9, 4096)}  # L, H
-NUM_CANDIDATES, NUM_TOKENS = 8, 256
+DEVICE = default_device()
+CASES = {
+    "qwen2.5-0.5b": (SHAPES["Qwen2.5-0.5B"], 8, 256),
+    "llama-3.1-8b-quarter": (ModelShape("Llama-3.1-8B, 9 of 33 layers", 9, 4096), 8, 256),
+}
 
 
 @pytest.fixture(scope="module", params=["float32", "bfloat16"])
@@ -15,22 +21,24 @@ def dtype(request):
     return getattr(torch, request.param)
 
 
-@pytest.fixture(scope="module", params=SHAPES)
-def case(request, dtype):
-    num_layers, hidden_size = SHAPES[request.param]
-    generator = torch.Generator().manual_seed(0)
-    shape = (NUM_CANDIDATES, NUM_TOKENS, hidden_size)
-    layers = tuple(torch.randn(shape, generator=generator).to(dtype) for _ in range(num_layers))
-    head = RewardHead(num_layers, hidden_size).requires_grad_(False)
-    return layers, head
+@pytest.fixture(scope="module", params=CASES)
+def inputs(request, dtype):
+    case = Case(*CASES[request.param], dtype)
+    head = random_head(case.shape.num_layers, case.shape.hidden_size, DEVICE)
+    layers = case.layers(DEVICE)
+    return case, layers, head.requires_grad_(False), exact_scores(layers, head)
 
 
-@pytest.mark.parametrize("form", ["swift_kernels", "eager"])
-def bench_score(benchmark, case, form):
-    layers, head = case
-    eager = EagerHead(head).requires_grad_(False)
-    torch.testing.assert_close(score_candidates(layers, head), eager(layers), atol=1e-5, rtol=1e-4)
-    benchmark.group = f"{tuple(layers[0].shape)} x {len(layers)} layers, {layers[0].dtype}"
-    benchmark.extra_info["bytes"] = sum(layer.nbytes for layer in layers)
-    run = {"swift_kernels": lambda: score_candidates(layers, head), "eager": lambda: eager(layers)}
-    benchmark(run[form])
+@pytest.mark.parametrize("form", [OURS, "eager", "per_layer"])
+def bench_score(benchmark, inputs, form):
+    case, layers, head, exact = inputs
+    score = eager_forms(head, case.dtype)[form]
+    check_accuracy(form, relative_error(score(layers), exact), None)
+    benchmark.group = f"{case.shape.name}, {case.num_candidates} x {case.num_tokens}, {case.dtype}"
+    benchmark.extra_info["bytes"] = case.num_bytes
+
+    def run():
+        score(layers)
+        synchronize(DEVICE)
+
+    benchmark(run)

@@ -1,0 +1,103 @@
+"""FLOPs and time per candidate: seven reward models against SWIFT.
+
+    python bench/reward_models.py [--flops-only] [--quick] [--out DIR]
+                                  [--prompt-tokens 128] [--response-tokens 512]
+
+FLOPs are counted on the meta device, on any machine; times are taken where a GPU is. The weights
+are random: neither FLOPs nor latency depend on their values. The last line is JSON.
+"""
+
+import argparse
+
+import torch
+from rich.console import Console
+
+from baselines import SCORE_READ
+from machine import default_device, machine
+from records import add_out_argument, print_record, write_record
+from reward_flops import all_flops
+from reward_latency import Workload, all_latencies
+from reward_tables import (
+    BATCHES,
+    WAYS,
+    of_batch,
+    ratio_ranges,
+    rich_table,
+    sentences,
+    tables,
+)
+
+# How many times cheaper than the reward models arXiv 2505.12225 reports its head alone. The clock
+# of its published code starts after the second forward and the concatenation of the states.
+PAPER = {
+    "flops": [42_914, 89_988],
+    "time": [113, 639],
+}
+BUDGET_MS = 1000.0
+
+
+def main(arguments: list[str] | None = None) -> dict:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--flops-only", action="store_true", help="no times")
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions")
+    parser.add_argument("--small", action="store_true", help="tiny models: a smoke test")
+    parser.add_argument("--device", help="take the times there; without it on a GPU or not at all")
+    parser.add_argument("--prompt-tokens", type=_count, default=128)
+    parser.add_argument("--response-tokens", type=_count, default=512)
+    add_out_argument(parser)
+    options = parser.parse_args(arguments)
+    device = torch.device(options.device) if options.device else default_device()
+    has_latency = not options.flops_only and (device.type == "cuda" or options.device is not None)
+    flops = all_flops(options.prompt_tokens, options.response_tokens, small=options.small)
+    latency = None
+    if has_latency:
+        budget_ms = BUDGET_MS / 5 if options.quick else BUDGET_MS
+        tokens = options.prompt_tokens, options.response_tokens
+        latency = all_latencies(Workload(device, *tokens, BATCHES, budget_ms, options.small))
+    record = make_record(options.prompt_tokens, options.response_tokens, flops, latency)
+    console = Console()
+    for title, rows in tables(record):
+        console.print(rich_table(title, rows))
+    console.print(sentences(record), highlight=False)
+    # a smoke test must not replace a measurement
+    write_record("reward_models_small" if options.small else "reward_models", record, options.out)
+    print_record(record)
+    return record
+
+
+def make_record(
+    prompt_tokens: int, response_tokens: int, flops: dict, latency: dict | None
+) -> dict:
+    """Everything that was counted and timed, and the range of the ratios by each way."""
+    flops = {**flops, "ratios": ratio_ranges(flops, "flops")}
+    if latency is not None:
+        latency = {
+            **latency,
+            "ratios": {
+                str(batch): ratio_ranges(of_batch(latency, batch), "p50_ms")
+                for batch in latency["batches"]
+            },
+        }
+    return {
+        "benchmark": "reward_models",
+        "weights": "random",
+        "prompt_tokens": prompt_tokens,
+        "response_tokens": response_tokens,
+        "ways": WAYS,
+        "score_read": SCORE_READ,
+        "paper": PAPER,
+        "flops": flops,
+        "latency": latency,
+        "machine": machine(),
+    }
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 2:  # with one response token nothing is fed, so nothing is scored
+        raise argparse.ArgumentTypeError(f"{count} tokens, expected at least 2")
+    return count
+
+
+if __name__ == "__main__":
+    main()

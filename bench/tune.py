@@ -1,0 +1,125 @@
+"""The launch numbers of the score kernel on this GPU: each set checked, then all taking turns.
+
+    python bench/tune.py [--out DIR] [--quick]
+
+Two inputs: the headline, which fills the GPU, and a small one, which does not. The first set is
+that of `swift_kernels/launch.py`; a better one belongs there, and what it replaced into NOTES.md.
+The last line is JSON; the exit code is 1 after a wrong answer. On a CPU it only shows that it runs.
+"""
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterator
+from unittest import mock
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from machine import default_device, machine
+from oracle import WrongAnswer, check_accuracy, exact_scores, random_head, relative_error
+from records import add_run_arguments, print_record, save_record
+from score_forms import Case
+from score_measure import rates, why
+from shapes import SHAPES, ModelShape
+from swift_kernels import launch, score_candidates
+from timing import measured_bandwidth, percentiles, sample_in_turns
+
+CASES = {
+    "headline": Case(SHAPES["Llama-3.1-8B"], 16, 512, torch.bfloat16),
+    "small": Case(SHAPES["Llama-3.1-8B"], 4, 128, torch.bfloat16),
+}
+QUICK = {"tiny": Case(ModelShape("tiny", 3, 64), 3, 16, torch.bfloat16)}
+SETS = {  # constants of swift_kernels.launch; weights load straight where BLOCK_H < 32 * NUM_WARPS
+    "as it is": {},
+    "32 rows": {"BLOCK_ROWS": 32},
+    "128 rows": {"BLOCK_ROWS": 128, "MAX_REGISTERS": 128, "RESIDENT_PROGRAMS": 4},
+    "128 columns": {"BLOCK_H": 128, "NUM_WARPS": 8, "RESIDENT_PROGRAMS": 3},
+    "256 columns": {"BLOCK_H": 256, "NUM_WARPS": 16, "RESIDENT_PROGRAMS": 1},
+    "32 columns": {"BLOCK_H": 32, "NUM_WARPS": 2, "RESIDENT_PROGRAMS": 12},
+    "64 registers": {"MAX_REGISTERS": 64, "RESIDENT_PROGRAMS": 8},
+    "free registers": {"MAX_REGISTERS": None},
+    "1 wave": {"WAVES": 1},
+    "2 waves": {"WAVES": 2},
+    "8 waves": {"WAVES": 8},
+    "8 steps": {"MIN_STEPS": 8},
+    "32 steps": {"MIN_STEPS": 32},
+}
+ROUNDS = {"cuda": 25, "cpu": 2}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_run_arguments(parser)
+    arguments = parser.parse_args()
+    device = default_device()
+    bandwidth = measured_bandwidth(device)
+    print(f"ceiling: {bandwidth.read_gb_per_s:.1f} GB/s read", flush=True)
+    rows, failures = [], []
+    for name, case in (QUICK if arguments.quick or device.type == "cpu" else CASES).items():
+        rows += measure(name, case, device, bandwidth, failures)
+    record = {"benchmark": "tune", "machine": machine(), "bandwidth": bandwidth._asdict()}
+    record |= {"rows": rows, "failures": failures}
+    save_record("tune", record, arguments)
+    print_table(rows)
+    print_record(record)
+    sys.exit(f"{len(failures)} wrong answers" if failures else 0)
+
+
+@torch.no_grad()
+def measure(name: str, case: Case, device: torch.device, bandwidth, failures: list) -> list[dict]:
+    """The sets that run and are right, timed in turns; a row for each."""
+    head = random_head(case.shape.num_layers, case.shape.hidden_size, device)
+    layers = case.layers(device)
+    exact = exact_scores(layers, head)
+    runs = {}
+    for label, constants in SETS.items():
+
+        def run(constants=constants):
+            with launch_numbers(constants):
+                return score_candidates(layers, head)
+
+        try:
+            check_accuracy(label, relative_error(run(), exact), None)
+        except WrongAnswer as error:
+            failures.append(f"{name}: {error}")
+        except RuntimeError as error:  # more registers or shared memory than there are
+            print(f"{name}, {label}: left out, {why(error)}", flush=True)
+        else:
+            runs[label] = run
+    samples = sample_in_turns(runs, device, ROUNDS[device.type])
+    return [
+        {
+            "input": name,
+            **case.describe(),
+            "set": label,
+            "constants": SETS[label],
+            **{key: round(value, 5) for key, value in percentiles(values)._asdict().items()},
+            **rates(case.num_bytes, percentiles(values).p50_ms, bandwidth),
+        }
+        for label, values in samples.items()
+    ]
+
+
+@contextlib.contextmanager
+def launch_numbers(constants: dict[str, int | None]) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for name, value in constants.items():
+            stack.enter_context(mock.patch.object(launch, name, value))
+        yield
+
+
+def print_table(rows: list[dict]) -> None:
+    table = Table(title="launch numbers of the score kernel")
+    for column in ("input", "set", "p20 ms", "p50", "p80", "GB/s", "% read"):
+        table.add_column(column, justify="left" if column in ("input", "set") else "right")
+    for row in sorted(rows, key=lambda row: (row["input"], row["p50_ms"])):
+        times = [f"{row[key]:.3f}" for key in ("p20_ms", "p50_ms", "p80_ms")]
+        rate = f"{row['gb_per_s']:.0f}", f"{row['read_percent']:.0f}"
+        table.add_row(row["input"], row["set"], *times, *rate)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

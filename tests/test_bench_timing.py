@@ -1,0 +1,92 @@
+"""Timing of benchmarks, on a clock that the test turns."""
+
+import pytest
+import torch
+
+import timing
+from timing import Timing, percentiles, time_device, time_in_turns
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock in seconds that only functions under test move on."""
+
+    class Clock:
+        now = 0.0
+
+        def takes(self, *milliseconds):
+            """A function that takes these times, one after the other, then the last for ever."""
+            times = list(milliseconds)
+
+            def function():
+                self.now += (times.pop(0) if len(times) > 1 else times[0]) / 1e3
+
+            return function
+
+    clock = Clock()
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: clock.now)
+    return clock
+
+
+def test_percentiles_of_a_hand_made_list():
+    assert percentiles([10.0, 0.0, 5.0]) == Timing(2.0, 5.0, 8.0)
+    assert percentiles([float(value) for value in range(101)]) == Timing(20.0, 50.0, 80.0)
+    assert percentiles([3.0]) == Timing(3.0, 3.0, 3.0)
+
+
+def test_warm_up_does_not_count(clock):
+    timed = time_device(clock.takes(900.0, 800.0, 2.0), CPU)
+    assert timed == pytest.approx(Timing(2.0, 2.0, 2.0))
+
+
+@pytest.mark.parametrize("milliseconds, runs", [(2.0, 50), (1000.0, 10), (0.001, 70)])
+def test_runs_fit_the_budget(clock, milliseconds, runs):
+    calls = []
+    take = clock.takes(milliseconds)
+
+    def function():
+        calls.append(None)
+        take()
+
+    time_device(function, CPU, budget_ms=101.0, min_runs=10, max_runs=70)
+    assert len(calls) == runs + timing.WARM_UPS
+
+
+def test_forms_take_turns(clock):
+    order = []
+    takes = {"a": clock.takes(9.0, 9.0, 1.0, 2.0, 3.0), "b": clock.takes(9.0, 9.0, 4.0)}
+
+    def form(name):
+        def function():
+            order.append(name)
+            takes[name]()
+
+        return function
+
+    timings = time_in_turns({name: form(name) for name in takes}, CPU, rounds=3)
+    assert order[-6:] == ["a", "b"] * 3
+    assert timings["a"] == pytest.approx(Timing(1.4, 2.0, 2.6))
+    assert timings["b"] == pytest.approx(Timing(4.0, 4.0, 4.0))
+
+
+def test_host_time_is_that_of_one_call(clock):
+    assert timing.time_host_us(clock.takes(0.25), CPU, calls=4) == pytest.approx(250.0)
+
+
+def test_bandwidth_counts_bytes_read_and_written(monkeypatch):
+    monkeypatch.setattr(timing, "BANDWIDTH_BYTES", {"cpu": 4 * 16_384})
+    milliseconds = {"copy": 2.0, "sum": 4.0, "amax": 1.0, "row_sum": 3.0}
+    monkeypatch.setattr(
+        timing,
+        "time_in_turns",
+        lambda functions, *_: {name: Timing(0.0, milliseconds[name], 9.0) for name in functions},
+    )
+    copy, read = timing.measured_bandwidth(CPU)
+    assert copy == pytest.approx(2 * 65_536 / 2.0 / 1e6)
+    assert read == pytest.approx(65_536 / 1.0 / 1e6)
+
+
+def test_no_peak_memory_on_a_cpu():
+    assert timing.peak_memory_bytes(lambda: torch.ones(8), CPU) is None
