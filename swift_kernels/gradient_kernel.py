@@ -12,7 +12,7 @@ from swift_kernels.launch import gradient_launch, num_multiprocessors
 from swift_kernels.tile import TRITON_DTYPES, compiler_options, layer_pointer
 
 
-@triton.jit(do_not_specialize=["num_rows", "num_tokens"])
+@triton.jit(do_not_specialize=["num_rows", "num_tokens", "steps_per_split"])
 def gradient_kernel(
     addresses,  # L int64: address of each layer's [N, T, H]
     reward_grad_ptr,  # [N, T] float32: of the loss with respect to each token's reward
@@ -56,7 +56,8 @@ def gradient_kernel(
             row_offset = row.to(tl.int64) * stride_t
         else:
             candidate = row // num_tokens
-            row_offset = candidate.to(tl.int64) * stride_n + (row % num_tokens) * stride_t
+            token = (row % num_tokens).to(tl.int64)
+            row_offset = candidate.to(tl.int64) * stride_n + token * stride_t
         at = columns + row_offset[:, None]
         if ALIGNED:
             at = tl.multiple_of(at, (16, 16))

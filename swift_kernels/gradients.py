@@ -56,9 +56,10 @@ def state_gradients(
     is_needed: Sequence[bool],
 ) -> list[Tensor | None]:
     """With respect to each hidden state that needs it, `[N, T, H]` in its dtype."""
-    return [
-        torch.einsum("rnt,rh->nth", token_grads, weight[:, index]).to(layer.dtype)
-        if needed
-        else None
-        for index, (layer, needed) in enumerate(zip(layers, is_needed, strict=True))
-    ]
+    with torch.autocast(token_grads.device.type, enabled=False):  # sums stay in float32
+        return [
+            torch.einsum("rnt,rh->nth", token_grads, weight[:, index]).to(layer.dtype)
+            if needed
+            else None
+            for index, (layer, needed) in enumerate(zip(layers, is_needed, strict=True))
+        ]

@@ -9,8 +9,10 @@ from typing import NamedTuple
 import torch
 
 VECTOR_BYTES = 16  # the widest load of one thread
+BLOCK_ROWS = 64  # of a tile: its weights are then 6% of what the cache serves in bfloat16
 BLOCK_H = 64  # columns of a tile: half of the 128 threads, so weights load straight into place
 NUM_WARPS = 4
+MAX_REGISTERS = 88  # for 16-bit states; left alone, some compilers give too few, and spill
 RESIDENT_PROGRAMS = 6  # that one multiprocessor holds at 80 registers a thread
 WAVES = 4  # programs come and go this many times: the last ones then leave little idle
 MIN_STEPS = 16  # of one program: with fewer, beginning and ending cost more than reading
@@ -159,14 +161,13 @@ def gradient_launch(
 
 
 def _block_rows(num_rows: int, itemsize: int, is_aligned: bool) -> int:
-    """Weights are read once per tile: at 64 bfloat16 rows they add 6% to what the cache serves.
+    """Rows off the 16-byte boundaries are loaded one element at a time, which takes registers.
 
-    Rows off the 16-byte boundaries are loaded one element at a time, which takes more registers.
     Tiles of 16 float32 rows are so small that the compiler unrolls their loop, and spills.
     """
     if not is_aligned:
         return 16
-    return min(64, max(8 * itemsize, next_power_of_2(num_rows)))
+    return min(BLOCK_ROWS, max(8 * itemsize, next_power_of_2(num_rows)))
 
 
 def _block_columns(hidden_size: int) -> int:
@@ -174,8 +175,7 @@ def _block_columns(hidden_size: int) -> int:
 
 
 def _max_registers(itemsize: int) -> int | None:
-    """Left alone, some compilers give 16-bit states fewer than they need, and spill."""
-    return 88 if itemsize == 2 else None
+    return MAX_REGISTERS if itemsize == 2 else None
 
 
 def _vector(itemsize: int, is_aligned: bool) -> int:

@@ -84,6 +84,10 @@ def _keep_for_backward(ctx, inputs, output) -> None:
 
 
 def _score_backward(ctx, grad_scores, _, grad_rewards, grad_gates):
+    if torch.is_grad_enabled():  # create_graph=True: what follows would give a wrong number
+        raise RuntimeError(
+            "scores cannot be differentiated twice; swift_kernels.reference.score can, in float64"
+        )
     *saved, weight, gate_weight, scored, cu_seqlens = ctx.saved_tensors[: -ctx.num_layers]
     layers = ctx.saved_tensors[-ctx.num_layers :]
     gated = gate_weight is not None

@@ -48,7 +48,17 @@ def find_candidate(cu_seqlens_ptr, tile, num_candidates, BLOCK_T: tl.constexpr):
     return low
 
 
-@triton.jit(do_not_specialize=["num_candidates", "num_tokens", "tiles_per_candidate"])
+# Sizes that change from batch to batch, of which the compiler need not know anything.
+@triton.jit(
+    do_not_specialize=[
+        "num_candidates",
+        "num_tokens",
+        "tiles_per_candidate",
+        "steps_per_split",
+        "stride_scored_n",
+        "stride_out_n",
+    ]
+)
 def score_kernel(
     addresses,  # L int64: address of each layer's [N, T, H]; packed: [1, total_tokens, H]
     reward_weight_ptr,  # [L, H] float32

@@ -20,7 +20,7 @@ from swift_kernels.tile import (
 from swift_kernels.workspace import workspace
 
 
-@triton.jit(do_not_specialize=["num_candidates"])
+@triton.jit(do_not_specialize=["num_candidates", "steps_per_split"])
 def step_kernel(
     addresses,  # L int64: address of each layer's [N, 1, H]
     reward_weight_ptr,  # [L, H] float32
