@@ -15,7 +15,7 @@ GPU_TESTS := $(wildcard tests/test_scoring*.py tests/test_running*.py tests/test
 	tests/test_backends.py tests/test_launch.py tests/test_reference.py tests/test_selection.py)
 GPU_TEST_PROCESSES ?= 8
 
-.PHONY: help demo test lint bench gpu tables evaluate demo-head clean
+.PHONY: help demo test lint bench gpu tune tables evaluate demo-head clean
 
 help:
 	@echo "make demo       sample, score while generating, pick: a real model on 24 questions"
@@ -23,6 +23,7 @@ help:
 	@echo "make lint       ruff"
 	@echo "make bench      CPU benchmarks (5 minutes)"
 	@echo "make gpu        kernel tests and all benchmarks on a GPU (9 minutes)"
+	@echo "make tune       launch numbers of the score kernel on a GPU (2 minutes)"
 	@echo "make tables     the README's tables, from bench/results"
 	@echo "make evaluate   the whole test split, with intervals (about 10 minutes on 2 cores)"
 	@echo "make demo-head  train the head that ships, from nothing (about 1 hour on 2 cores)"
@@ -65,6 +66,9 @@ gpu:
 		--random-config llama-3.1-8b --candidates 16 64 --tokens 64 --pairs 6; \
 	run reward_models 200 bench/reward_models.py $(GPU_OUT); \
 	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
+
+tune:
+	PYTHONPATH=.:python:$$PYTHONPATH $(PYTHON) bench/tune.py $(GPU_OUT)
 
 tables: $(INSTALLED)
 	$(BIN)/python bench/tables.py
