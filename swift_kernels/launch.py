@@ -13,6 +13,7 @@ BLOCK_ROWS = 64  # of a tile: its weights are then 6% of what the cache serves i
 BLOCK_H = 64  # columns of a tile: half of the 128 threads, so weights load straight into place
 NUM_WARPS = 4
 MAX_REGISTERS = 88  # for 16-bit states; left alone, some compilers give too few, and spill
+FLOAT32_REGISTERS = 104  # the same for float32 states
 RESIDENT_PROGRAMS = 6  # that one multiprocessor holds at 80 registers a thread
 WAVES = 4  # programs come and go this many times: the last ones then leave little idle
 MIN_STEPS = 16  # of one program: with fewer, beginning and ending cost more than reading
@@ -175,7 +176,7 @@ def _block_columns(hidden_size: int) -> int:
 
 
 def _max_registers(itemsize: int) -> int | None:
-    return MAX_REGISTERS if itemsize == 2 else None
+    return MAX_REGISTERS if itemsize == 2 else FLOAT32_REGISTERS
 
 
 def _vector(itemsize: int, is_aligned: bool) -> int:

@@ -1,6 +1,9 @@
 """The kernels as PyTorch operators: gradients, `torch.compile` and `torch.export` see through them.
 
 A call that needs none of these goes straight to the launch, which is several times cheaper.
+
+An operator keeps no memory between calls: `torch.compile` with CUDA graphs runs it once in a pool
+of memory that is its own, and finds what was left there.
 """
 
 from collections.abc import Sequence
@@ -65,7 +68,14 @@ def score_op(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """`launch_score`: scores and gate sums `[N]`, rewards and gates `[N, T]`."""
     return launch_score(
-        layers, reward_weight, reward_bias, gate_weight, gate_bias, scored, cu_seqlens
+        layers,
+        reward_weight,
+        reward_bias,
+        gate_weight,
+        gate_bias,
+        scored,
+        cu_seqlens,
+        is_workspace_shared=False,
     )
 
 
@@ -146,4 +156,5 @@ def step_op(
         weighted_sum,
         gate_sum,
         has_tokens,
+        is_workspace_shared=False,
     )

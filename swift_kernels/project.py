@@ -55,7 +55,8 @@ def _tokens_to_read(scored: Tensor | None) -> Tensor | None:
 
 class _ProjectTokens(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, weight, scored, indices, *layers):
+    def forward(ctx, *inputs):  # torch.compile drops ctx where as many inputs as names come
+        weight, scored, indices, *layers = inputs
         ctx.save_for_backward(weight, scored, indices, *layers)
         num_tokens = layers[0].shape[0] * layers[0].shape[1]
         num_read = num_tokens if indices is None else len(indices)

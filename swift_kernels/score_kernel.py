@@ -194,6 +194,8 @@ def launch_score(
     gate_bias: Tensor | None,
     scored: Tensor | None,
     cu_seqlens: Tensor | None,
+    *,
+    is_workspace_shared: bool = True,
 ) -> KernelScores:
     """Run the kernel on checked inputs with at least one token.
 
@@ -202,6 +204,7 @@ def launch_score(
         reward_weight, reward_bias, gate_weight, gate_bias: float32, `[L, H]` and `[]`, contiguous.
         scored: bool `[N, T]`; packed: `[1, total_tokens]`. None: all.
         cu_seqlens: int32 or int64 `[N + 1]` if packed.
+        is_workspace_shared: as in `workspace`.
     """
     is_packed = cu_seqlens is not None
     rows, num_tokens, hidden_size = layers[0].shape
@@ -226,7 +229,8 @@ def launch_score(
         num_partials + 3 * launch.num_tiles,
         launch.num_tiles + num_candidates,
         device,
-        is_shared=not is_packed,  # false cu_seqlens could leave counters that are not 0
+        # false cu_seqlens could leave counters that are not 0
+        is_shared=is_workspace_shared and not is_packed,
     )
     with torch.cuda.device_of(layers[0]):  # Triton launches on the current device
         score_kernel[(launch.num_tiles, launch.num_splits)](

@@ -101,6 +101,8 @@ def launch_step(
     weighted_sum: Tensor,
     gate_sum: Tensor,
     has_tokens: Tensor,
+    *,
+    is_workspace_shared: bool = True,
 ) -> None:
     """Run the kernel on checked inputs, adding to the sums `[N]`; allocates on the first call only.
 
@@ -109,6 +111,7 @@ def launch_step(
         reward_weight, reward_bias, gate_weight, gate_bias: float32, `[L, H]` and `[]`, contiguous.
         active: bool `[N]`.
         weighted_sum, gate_sum, has_tokens: float32, float32 and bool, `[N]`, contiguous.
+        is_workspace_shared: as in `workspace`.
     """
     num_candidates, _, hidden_size = layers[0].shape
     dtype, device = layers[0].dtype, layers[0].device
@@ -122,7 +125,10 @@ def launch_step(
         is_aligned=is_aligned,
     )
     partial, arrivals = workspace(
-        launch.num_splits * launch.num_tiles * 2 * launch.block_n, launch.num_tiles, device
+        launch.num_splits * launch.num_tiles * 2 * launch.block_n,
+        launch.num_tiles,
+        device,
+        is_shared=is_workspace_shared,
     )
     gated = gate_weight is not None
     with torch.cuda.device_of(layers[0]):  # Triton launches on the current device

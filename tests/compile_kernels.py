@@ -1,7 +1,7 @@
 """Compile the kernels ahead of time, for GPUs that need not be there, and print what came out.
 
-One JSON object: for each `target/case` its spills, and its loads of 16 bytes in PTX. Run without
-TRITON_INTERPRET, in a process of its own.
+One JSON object: what `read_assembly` finds in each `target/case`. Run without TRITON_INTERPRET, in
+a process of its own.
 """
 
 import contextlib
@@ -10,13 +10,16 @@ import json
 import re
 from typing import NamedTuple
 
+import torch
 import triton
-import triton.language as tl
 from triton.backends.compiler import GPUTarget
 
-from swift_kernels.launch import score_launch, step_launch
+from compile_cases import CASES, Case
+from swift_kernels.gradient_kernel import gradient_kernel
+from swift_kernels.launch import gradient_launch, score_launch, step_launch
 from swift_kernels.score_kernel import score_kernel
 from swift_kernels.step_kernel import step_kernel
+from swift_kernels.tile import TRITON_DTYPES
 
 TARGETS = {
     "sm_80": GPUTarget("cuda", 80, 32),
@@ -24,95 +27,138 @@ TARGETS = {
     "sm_100": GPUTarget("cuda", 100, 32),
     "gfx942": GPUTarget("hip", "gfx942", 64),
 }
-
-
-class Case(NamedTuple):
-    kernel: str  # "score" or "step"
-    dtype: tl.dtype
-    hidden_size: int
-    gated: bool = True
-    masked: bool = True
-    token_values: bool = False
-    aligned: bool = True
-    num_tokens: int = 1024
-
-
-CASES = {
-    "score": Case("score", tl.bfloat16, 4096),
-    "score_float16_unmasked": Case("score", tl.float16, 4096, masked=False, token_values=True),
-    "score_float32_576": Case("score", tl.float32, 576),
-    "score_ungated": Case("score", tl.bfloat16, 4096, gated=False),
-    "score_unaligned": Case("score", tl.bfloat16, 4096, aligned=False),
-    "score_unaligned_577": Case("score", tl.bfloat16, 577, aligned=False),
-    "score_one_token": Case("score", tl.float32, 24, gated=False, masked=False, num_tokens=1),
-    "step": Case("step", tl.bfloat16, 4096),
-    "step_float16_ungated": Case("step", tl.float16, 4096, gated=False),
-    "step_float32_576": Case("step", tl.float32, 576),
-    "step_unaligned": Case("step", tl.bfloat16, 4096, aligned=False),
-}
+KERNELS = {"score": score_kernel, "step": step_kernel, "gradient": gradient_kernel}
+POINTERS = {"scored_ptr": "*i1", "active_ptr": "*i1", "has_tokens_ptr": "*i1"}  # others: float32
+POINTERS |= {"arrivals_ptr": "*i32", "cu_seqlens_ptr": "*i64"}
 
 WIDE_LOAD = r"ld\.global[.\w:]*\.(?:v4\.\w32|v2\.\w64|b128)\s"  # 16 bytes
-POINTERS = {"table_ptr": "*i64", "scored_ptr": "*i1", "active_ptr": "*i1"}  # the others: float32
+SHARED = r"\b(?:ld|st|atom)\.shared|\bcp\.async|\bldmatrix|\bstmatrix"
+BARRIER = r"\bbar(?:rier)?\.|\bmbarrier"
 
 
-def compile_case(case: Case, target: GPUTarget, are_weights_aligned: bool = True) -> dict:
+class Launch(NamedTuple):
+    sizes: NamedTuple  # of swift_kernels.launch
+    rows: int  # of a tile
+    integers: dict[str, int]  # arguments that are known at run time only
+    constants: dict
+
+
+def launch_of(case: Case) -> Launch:
+    """What the real launch passes to the kernel, for contiguous states on a GPU like an H200."""
+    n, t, h = case.num_candidates, case.num_tokens, case.hidden_size
+    sizes_of = {"itemsize": case.dtype.itemsize, "num_sms": 132, "is_aligned": case.aligned}
+    if case.kernel == "score":
+        sizes = score_launch(n, t, case.num_layers, h, is_packed=case.packed, **sizes_of)
+        constants = {"MASKED": case.masked, "PACKED": case.packed, "GATE_FLOOR": 1e-8}
+        constants |= {"BLOCK_T": sizes.block_t, "VECTOR": sizes.vector, "BLOCK_S": sizes.block_s}
+        integers = {"num_candidates": n, "num_tokens": t, "stride_t": h}
+        integers |= {"tiles_per_candidate": sizes.tiles_per_candidate}
+        integers |= {"stride_n": 0 if case.packed else t * h}
+        integers |= {"stride_scored_n": t, "stride_scored_t": 1, "stride_out_n": t}
+    elif case.kernel == "step":
+        sizes = step_launch(n, case.num_layers, h, **sizes_of)
+        constants = {"BLOCK_N": sizes.block_n, "VECTOR": sizes.vector, "BLOCK_S": sizes.block_s}
+        integers = {"num_candidates": n, "stride_n": h, "stride_active": 1}
+    else:
+        sizes = gradient_launch(n * t, case.num_layers, h, **sizes_of)
+        constants = {"NUM_CHUNKS": sizes.num_chunks, "FLAT": case.flat, "BLOCK_T": sizes.block_t}
+        constants |= {"PARALLEL_ROWS": sizes.parallel_rows}
+        integers = {"num_rows": n * t, "num_tokens": t, "stride_n": t * h, "stride_t": h}
+    constants |= {"HIDDEN_SIZE": h, "DTYPE": TRITON_DTYPES[case.dtype], "GATED": case.gated}
+    constants |= {"ALIGNED": case.aligned, "BLOCK_H": sizes.block_h}
+    integers |= {"steps_per_split": sizes.steps_per_split}
+    rows = sizes.block_n if case.kernel == "step" else sizes.block_t
+    return Launch(sizes, rows, integers, constants)
+
+
+def compile_case(case: Case, target: GPUTarget) -> dict:
     """Compile as the real launch would; its pointers are those of PyTorch's allocator.
 
-    With `are_weights_aligned=False` the weights are said to have any address, so that every load
+    With `case.aligned_weights` unset the weights are said to have any address, so that every load
     of 16 bytes left in the assembly is one of hidden states.
     """
-    constants = {
-        "HIDDEN_SIZE": case.hidden_size,
-        "DTYPE": case.dtype,
-        "GATED": case.gated,
-        "ALIGNED": case.aligned,
-    }
-    if case.kernel == "score":
-        kernel = score_kernel
-        launch = score_launch(case.num_tokens, case.hidden_size, case.aligned)
-        constants |= {"MASKED": case.masked, "TOKEN_VALUES": case.token_values}
-        constants |= {"BLOCK_T": launch.block_t, "BLOCK_H": launch.block_h}
-    else:
-        kernel, launch = step_kernel, step_launch(case.hidden_size)
-        constants |= {"BLOCK_H": launch.block_h}
+    kernel = KERNELS[case.kernel]
+    launch = launch_of(case)
+    constants = dict(launch.constants)
+    unspecialized = {p.name for p in kernel.params if p.do_not_specialize}
     signature, attributes = {}, {}
     for index, name in enumerate(kernel.arg_names):
-        is_pointer = name.endswith("_ptr")
-        is_aligned = is_pointer and (are_weights_aligned or "_weight_" not in name)
-        signature[name] = POINTERS.get(name, "*fp32") if is_pointer else "i32"
+        is_aligned = False
         if name in constants:
             signature[name] = "constexpr"
-        elif is_aligned:
+        elif name == "addresses":
+            signature[name] = ("i64",) * case.num_layers
+        elif name.endswith("_ptr"):
+            signature[name] = POINTERS.get(name, "*fp32")
+            is_aligned = case.aligned_weights or "_weight_" not in name
+        elif launch.integers[name] == 1 and name not in unspecialized:
+            signature[name], constants[name] = "constexpr", 1
+        else:
+            signature[name] = "i32"
+            is_aligned = launch.integers[name] % 16 == 0 and name not in unspecialized
+        if is_aligned:
             attributes[(index,)] = [["tt.divisibility", 16]]
     source = triton.compiler.ASTSource(kernel, signature, constants, attributes)
+    options = {"num_warps": launch.sizes.num_warps, "enable_fp_fusion": True}
+    if target.backend == "cuda":
+        options["maxnreg"] = launch.sizes.max_registers
     log = io.StringIO()
     with contextlib.redirect_stdout(log):
-        options = {"num_warps": launch.num_warps}
         compiled = triton.compile(source, target=target, options=options)
-    tile_bytes = launch.block_h * getattr(launch, "block_t", 1) * case.dtype.primitive_bitwidth // 8
-    tile_loads = tile_bytes / (16 * target.warp_size * launch.num_warps)  # of each thread
-    return {"tile_loads": tile_loads, **read_assembly(compiled.asm, log.getvalue())}
+    tile_bytes = launch.rows * launch.sizes.block_h * case.dtype.itemsize
+    tile_loads = tile_bytes / (16 * target.warp_size * launch.sizes.num_warps)  # of each thread
+    return {
+        "rows": launch.rows,
+        "tile_loads": tile_loads,
+        **read_assembly(compiled.asm, log.getvalue()),
+    }
 
 
 def read_assembly(asm: dict, log: str) -> dict:
     if "ptx" not in asm:
-        spills = re.findall(r"\.[sv]gpr_spill_count:\s*(\d+)", asm["amdgcn"])
-        assert len(spills) == 2, "no count of spills in the assembly"
-        return {"spills": sum(map(int, spills))}
+        counts = [int(n) for n in re.findall(r"\.vgpr_spill_count:\s*(\d+)", asm["amdgcn"])]
+        assert len(counts) == 1, "no count of spills in the assembly"
+        wide_loads = re.findall(r"(?:global|buffer)_load_dwordx4", asm["amdgcn"])
+        return {"spilled_bytes": 4 * counts[0], "num_wide_loads": len(wide_loads)}
     spills = re.findall(r"(\d+) bytes (?:stack frame|spill stores|spill loads)", log)
-    assert len(spills) >= 3, f"no report of the assembler in {log!r}"
-    num_wide_loads = len(re.findall(WIDE_LOAD, asm["ptx"]))
-    return {"spills": sum(map(int, spills)), "num_wide_loads": num_wide_loads}
+    registers = re.findall(r"Used (\d+) registers", log)
+    assert len(spills) >= 3 and len(registers) == 1, f"no report of the assembler in {log!r}"
+    loop = inner_loop(asm["ptx"])
+    return {
+        "spilled_bytes": sum(map(int, spills)),
+        "num_registers": int(registers[0]),
+        "num_wide_loads": len(re.findall(WIDE_LOAD, loop)),
+        "num_loads": len(re.findall(r"ld\.global", loop)),
+        "num_shared": len(re.findall(SHARED, loop)),
+        "num_barriers": len(re.findall(BARRIER, loop)),
+    }
+
+
+def inner_loop(ptx: str) -> str:
+    """The shortest loop that multiplies, from a label to the branch that goes back to it.
+
+    Where one step is all there is, as the launch then says to the compiler, it is the whole kernel.
+    """
+    labels, loops = {}, []
+    lines = ptx.splitlines()
+    for index, line in enumerate(lines):
+        if label := re.match(r"(\$L\w+):", line):
+            labels[label[1]] = index
+        elif (branch := re.search(r"\bbra(?:\.uni)?\s+(\$L\w+);", line)) and branch[1] in labels:
+            loops.append(lines[labels[branch[1]] : index])
+    products = re.compile(r"\b(?:fma\.rn|mul)\.f32")
+    loops = ["\n".join(loop) for loop in sorted(loops, key=len)]
+    return next((loop for loop in loops if products.search(loop)), ptx)
 
 
 def main() -> None:
+    torch.set_num_threads(1)
     triton.knobs.nvidia.dump_ptxas_log = True  # goes to stdout
-    report = {}
-    for target_name, target in TARGETS.items():
-        for name, case in CASES.items():
-            report[f"{target_name}/{name}"] = compile_case(case, target)
-            if target.backend == "cuda" and case.gated:
-                report[f"{target_name}/{name}/states"] = compile_case(case, target, False)
+    report = {
+        f"{target_name}/{name}": compile_case(case, target)
+        for target_name, target in TARGETS.items()
+        for name, case in CASES.items()
+    }
     print(json.dumps(report))
 
 

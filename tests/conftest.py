@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 import torch
 from hypothesis import settings
 
@@ -12,3 +13,42 @@ torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
 
 settings.register_profile("suite", deadline=None)  # a busy machine is no error
 settings.load_profile("suite")
+
+# What only a GPU can show, and what only the interpreter can.
+collect_ignore = ["test_program_order.py" if torch.cuda.is_available() else "gpu"]
+
+
+@pytest.fixture
+def workspaces(monkeypatch):
+    """The scratch memory and the counters of each launch of the test, in their order.
+
+    The memory holds NaN before. When the test is over, all counters are back at 0, where the next
+    launch needs them.
+    """
+    from swift_kernels import score_kernel, step_kernel, workspace
+
+    given = []
+
+    def record(*args, **kwargs):
+        scratch, counters = workspace.workspace(*args, **kwargs)
+        given.append((scratch.fill_(float("nan")), counters))
+        return given[-1]
+
+    for module in (score_kernel, step_kernel):
+        monkeypatch.setattr(module, "workspace", record)
+    yield given
+    assert not any(counters.any() for _, counters in given)
+
+
+@pytest.fixture
+def many_splits(monkeypatch, workspaces):
+    """Splits of one step where there are enough multiprocessors: `many_splits(50)` has them."""
+    from swift_kernels import gradient_kernel, launch, score_kernel, step_kernel
+
+    monkeypatch.setattr(launch, "MIN_STEPS", 1)
+
+    def set_multiprocessors(number: int) -> None:
+        for module in (score_kernel, step_kernel, gradient_kernel):
+            monkeypatch.setattr(module, "num_multiprocessors", lambda device: number)
+
+    return set_multiprocessors

@@ -75,6 +75,20 @@ def fill_padding(layers, mask: Tensor | None) -> tuple[Tensor, ...]:
     )
 
 
+def cumulative_lengths(lengths, dtype: torch.dtype = torch.int32) -> Tensor:
+    """`cu_seqlens` `[N + 1]` of a pack."""
+    return torch.tensor([0, *lengths]).cumsum(0).to(DEVICE, dtype)
+
+
+def each_candidate(scores_of, layers, head: RewardHead, cu_seqlens, mask: Tensor | None = None):
+    """`exact_scores` or `eager_scores` of L packed tensors `[total_tokens, H]`, one by one."""
+    scores = [scores_of([layer[None, :0] for layer in layers], head)[:0]]
+    for start, end in zip(cu_seqlens[:-1].tolist(), cu_seqlens[1:].tolist(), strict=True):
+        own = [layer[None, start:end] for layer in layers]  # L of [1, T, H]
+        scores.append(scores_of(own, head, None if mask is None else mask[None, start:end]))
+    return torch.cat(scores)
+
+
 def exact_values(layers, head: RewardHead) -> tuple[Tensor, Tensor]:
     """float64 rewards and gates, `[N, T]` each."""
     names = ("reward_weight", "reward_bias", "gate_weight", "gate_bias")

@@ -1,35 +1,48 @@
-"""The table of addresses: where the rows of each layer lie, and if wide loads may read them."""
+"""The addresses of the layers: where the rows of each lie, and if wide loads may read them."""
 
 import pytest
 import torch
 
 from reference_inputs import DEVICE, DTYPES
-from swift_kernels.addresses import address_table
+from swift_kernels.addresses import layer_addresses
 
 
 def states(*shape, dtype=torch.float32):
     return torch.zeros(shape, dtype=dtype, device=DEVICE)
 
 
+def numbers(*shape):
+    return torch.arange(float(torch.Size(shape).numel()), device=DEVICE).view(shape)
+
+
 def test_addresses_and_strides():
-    contiguous = states(2, 5, 8)
-    transposed = states(5, 2, 8).transpose(0, 1)
-    layers, table, _ = address_table([contiguous, transposed])
-    assert [layer.data_ptr() for layer in layers] == [contiguous.data_ptr(), transposed.data_ptr()]
-    assert table.dtype == torch.int64
-    assert table.device == contiguous.device
-    assert table.tolist() == [
-        [contiguous.data_ptr(), 40, 8],
-        [transposed.data_ptr(), 8, 16],
-    ]
+    layers = [states(5, 2, 8).transpose(0, 1) for _ in range(3)]
+    kept, addresses, strides, is_aligned = layer_addresses(layers)
+    assert [id(layer) for layer in kept] == [id(layer) for layer in layers]
+    assert addresses == tuple(layer.data_ptr() for layer in layers)
+    assert strides == (8, 16)
+    assert is_aligned is True
 
 
-def test_only_a_scattered_last_dim_is_copied():
-    scattered = torch.arange(80.0, device=DEVICE).view(2, 8, 5).transpose(1, 2)
-    layers, table, _ = address_table([states(2, 5, 8), scattered])
-    assert layers[1].data_ptr() != scattered.data_ptr()
-    assert torch.equal(layers[1], scattered)
-    assert table[1].tolist() == [layers[1].data_ptr(), 40, 8]
+COPIED = {
+    "scattered_last_dim": lambda: [numbers(2, 8, 5).transpose(1, 2) for _ in range(2)],
+    "one_scattered": lambda: [numbers(2, 5, 8), numbers(2, 8, 5).transpose(1, 2)],
+    "two_layouts": lambda: [numbers(2, 5, 8), numbers(5, 2, 8).transpose(0, 1)],
+    "two_layouts_turned": lambda: [numbers(5, 2, 8).transpose(0, 1), numbers(2, 5, 8)],
+    "expanded_last_dim": lambda: [numbers(2, 5, 1).expand(2, 5, 8) for _ in range(2)],
+}
+
+
+@pytest.mark.parametrize("case", COPIED)
+def test_what_one_pair_of_strides_cannot_say_is_copied(case):
+    layers = COPIED[case]()
+    kept, addresses, strides, is_aligned = layer_addresses(layers)
+    assert strides == (40, 8)
+    assert is_aligned is True
+    assert addresses == tuple(layer.data_ptr() for layer in kept)
+    for copy, layer in zip(kept, layers, strict=True):
+        assert copy.is_contiguous()
+        assert torch.equal(copy, layer)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -46,9 +59,9 @@ def test_alignment(dtype):
         states(5 * vector + 1, dtype=dtype).as_strided((2, 5, 1), (1, vector, 1)),
     ]
     for layer in aligned:
-        assert address_table([layer])[2] is True
+        assert layer_addresses([layer]).is_aligned is True
     for layer in unaligned:
-        assert address_table([layer])[2] is False
+        assert layer_addresses([layer]).is_aligned is False
     same_shape = [whole, flat[1:].view(whole.shape)]
-    assert address_table(same_shape)[2] is False  # one layer decides for all
-    assert address_table(same_shape[::-1])[2] is False
+    assert layer_addresses(same_shape).is_aligned is False  # one layer decides for all
+    assert layer_addresses(same_shape[::-1]).is_aligned is False

@@ -15,7 +15,7 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 
 @pytest.fixture
 def without_triton(monkeypatch):
-    monkeypatch.setattr(backends, "is_triton_installed", lambda: False)
+    monkeypatch.setattr(backends, "HAS_TRITON", False)
 
 
 @pytest.fixture

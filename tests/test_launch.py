@@ -1,4 +1,7 @@
-"""Launch numbers: pure functions of the shapes, checked without a kernel."""
+"""Launch numbers: pure functions of the shapes, checked without a kernel.
+
+What their last one, the limit of registers, is good for is seen in test_compile.py.
+"""
 
 import inspect
 
@@ -9,52 +12,127 @@ from hypothesis import strategies as st
 
 from reference_inputs import random_head, random_layers
 from swift_kernels import launch
-from swift_kernels.launch import ScoreLaunch, StepLaunch, score_launch, step_launch
-
-tokens = st.integers(1, 200_000)
-hidden_sizes = st.integers(1, 20_000)
-
-
-@pytest.mark.parametrize(
-    "num_tokens, hidden_size, expected",
-    [
-        (1, 1, ScoreLaunch(block_t=1, block_h=16, num_blocks=1, num_warps=4)),
-        (7, 24, ScoreLaunch(block_t=8, block_h=32, num_blocks=1, num_warps=4)),
-        (16, 256, ScoreLaunch(block_t=16, block_h=256, num_blocks=1, num_warps=4)),
-        (17, 576, ScoreLaunch(block_t=16, block_h=256, num_blocks=2, num_warps=4)),
-        (33, 300, ScoreLaunch(block_t=16, block_h=256, num_blocks=3, num_warps=4)),
-        (1024, 4096, ScoreLaunch(block_t=16, block_h=256, num_blocks=64, num_warps=4)),
-    ],
+from swift_kernels.launch import (
+    GradientLaunch,
+    ScoreLaunch,
+    StepLaunch,
+    gradient_launch,
+    score_launch,
+    step_launch,
 )
-def test_score_table(num_tokens, hidden_size, expected):
-    assert score_launch(num_tokens, hidden_size) == expected
-    unaligned = score_launch(num_tokens, hidden_size, is_aligned=False)
-    assert unaligned == expected._replace(block_h=min(expected.block_h, 128))
+
+candidates = st.integers(1, 5_000)
+tokens = st.integers(1, 200_000)
+layers = st.integers(1, 200)
+hidden_sizes = st.integers(1, 20_000)
+itemsizes = st.sampled_from([2, 4])
+multiprocessors = st.integers(1, 200)
+
+# N, T, L, H, itemsize: block_t, block_h, vector, tiles of each, tiles, splits, steps of each
+SCORE_TABLE = {
+    "smallest": ((1, 1, 1, 1, 2), (16, 16, 8, 1, 1, 1, 1)),
+    "odd": ((3, 7, 3, 24, 4), (32, 32, 4, 1, 3, 1, 3)),
+    "small_batch": ((4, 128, 33, 4096, 2), (64, 64, 8, 2, 8, 132, 16)),
+    "large_batch": ((64, 1024, 33, 4096, 2), (64, 64, 8, 16, 1024, 4, 528)),
+    "float32": ((16, 512, 33, 4096, 4), (64, 64, 4, 8, 128, 25, 85)),
+}
 
 
-@pytest.mark.parametrize("hidden_size, block_h", [(1, 16), (17, 32), (577, 1024), (4096, 1024)])
-def test_step_table(hidden_size, block_h):
-    assert step_launch(hidden_size) == StepLaunch(block_h, num_warps=4)
+@pytest.mark.parametrize("case", SCORE_TABLE)
+def test_score_table(case):
+    (n, t, num_layers, hidden_size, itemsize), expected = SCORE_TABLE[case]
+    sizes = score_launch(n, t, num_layers, hidden_size, itemsize=itemsize, num_sms=132)
+    block_t, block_h, vector, *rest = expected
+    assert sizes[:-1] == ScoreLaunch(block_t, block_h, vector, 32, *rest, 4, None)[:-1]
 
 
-@given(tokens, hidden_sizes, st.booleans())
-@example(1, 1, True)
-@example(16, 16, False)
-@example(17, 257, True)
-def test_blocks_cover_the_tokens_and_no_more(num_tokens, hidden_size, is_aligned):
-    sizes = score_launch(num_tokens, hidden_size, is_aligned)
+def test_step_table():
+    for n, (block_n, num_tiles) in {1: (16, 1), 16: (16, 1), 17: (32, 1), 256: (64, 4)}.items():
+        sizes = step_launch(n, 33, 4096, itemsize=2, num_sms=132)
+        assert sizes[:-1] == StepLaunch(block_n, 64, 8, 32, num_tiles, 132, 16, 4, None)[:-1]
+
+
+def test_gradient_table():
+    sizes = gradient_launch(8192, 33, 4096, itemsize=2, num_sms=132)
+    assert sizes[:-1] == GradientLaunch(64, 64, 16, 64, 2, 64, 4, None)[:-1]
+    sizes = gradient_launch(1, 1, 1, itemsize=4, num_sms=132)
+    assert sizes[:-1] == GradientLaunch(32, 16, 32, 1, 1, 1, 4, None)[:-1]
+
+
+@given(candidates, tokens, layers, hidden_sizes, itemsizes, multiprocessors, st.booleans())
+@example(1, 1, 1, 1, 4, 1, True)
+@example(3, 17, 2, 257, 2, 132, False)
+def test_padded_tiles_cover_all(n, t, num_layers, hidden_size, itemsize, num_sms, is_aligned):
+    sizes = score_launch(
+        n, t, num_layers, hidden_size, itemsize=itemsize, num_sms=num_sms, is_aligned=is_aligned
+    )
+    assert sizes.num_tiles == n * sizes.tiles_per_candidate
+    assert (sizes.tiles_per_candidate - 1) * sizes.block_t < t
+    assert t <= sizes.tiles_per_candidate * sizes.block_t
+    assert_blocks_fit(sizes.block_t, sizes.block_h, sizes.vector, itemsize, is_aligned)
+    assert_steps_cover(sizes, num_layers * -(-hidden_size // sizes.block_h))
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=50), itemsizes)
+@example([0, 0], 2)
+@example([1] * 50, 4)
+@example([0] * 49 + [300], 2)
+def test_packed_tiles_cover_every_candidate(lengths, itemsize):
+    """Candidate n owns the tiles from `cu_seqlens[n] // block_t + n`, as the kernel finds them."""
+    total = sum(lengths)
+    sizes = score_launch(len(lengths), total, 2, 64, itemsize=itemsize, num_sms=132, is_packed=True)
+    start, next_free = 0, 0
+    for candidate, length in enumerate(lengths):
+        first_tile = start // sizes.block_t + candidate
+        assert first_tile >= next_free
+        next_free = first_tile + max(1, -(-length // sizes.block_t))
+        start += length
+    assert next_free <= sizes.num_tiles
+
+
+@given(candidates, layers, hidden_sizes, itemsizes, multiprocessors, st.booleans())
+def test_step_tiles_cover_all(n, num_layers, hidden_size, itemsize, num_sms, is_aligned):
+    sizes = step_launch(
+        n, num_layers, hidden_size, itemsize=itemsize, num_sms=num_sms, is_aligned=is_aligned
+    )
+    assert (sizes.num_tiles - 1) * sizes.block_n < n <= sizes.num_tiles * sizes.block_n
+    assert_blocks_fit(sizes.block_n, sizes.block_h, sizes.vector, itemsize, is_aligned)
+    assert_steps_cover(sizes, num_layers * -(-hidden_size // sizes.block_h))
+
+
+@given(tokens, layers, hidden_sizes, itemsizes, multiprocessors, st.booleans())
+def test_gradient_programs_cover_all(t, num_layers, hidden_size, itemsize, num_sms, is_aligned):
+    sizes = gradient_launch(
+        t, num_layers, hidden_size, itemsize=itemsize, num_sms=num_sms, is_aligned=is_aligned
+    )
+    assert (sizes.num_chunks - 1) * sizes.block_h < hidden_size <= sizes.num_chunks * sizes.block_h
     assert is_power_of_2(sizes.block_t) and is_power_of_2(sizes.block_h)
-    assert is_power_of_2(sizes.num_warps)
-    assert (sizes.num_blocks - 1) * sizes.block_t < num_tokens <= sizes.num_blocks * sizes.block_t
+    assert is_power_of_2(sizes.parallel_rows) and sizes.parallel_rows <= sizes.block_t
+    assert_steps_cover(sizes, -(-t // sizes.block_t))
 
 
-@given(tokens, hidden_sizes)
-def test_accumulators_fit_in_registers(num_tokens, hidden_size):
-    sizes = score_launch(num_tokens, hidden_size)
-    assert 2 * sizes.block_t * sizes.block_h / (32 * sizes.num_warps) <= 64
-    step = step_launch(hidden_size)
-    assert is_power_of_2(step.block_h)
-    assert 2 * step.block_h / (32 * step.num_warps) <= 64
+def assert_blocks_fit(rows, block_h, vector, itemsize, is_aligned):
+    assert is_power_of_2(rows) and is_power_of_2(block_h)
+    assert 16 <= rows <= 64  # tiles of fewer rows read too many weights, of more too many registers
+    assert vector == (16 // itemsize if is_aligned else 1)
+    assert block_h % vector == 0
+
+
+def assert_steps_cover(sizes, num_steps):
+    """No split is empty, and most leave no program with hardly any work."""
+    assert (sizes.num_splits - 1) * sizes.steps_per_split < num_steps
+    assert num_steps <= sizes.num_splits * sizes.steps_per_split
+    assert sizes.steps_per_split >= min(num_steps, launch.MIN_STEPS)
+    assert sizes.num_splits <= 65_535  # programs on the second axis of a grid
+
+
+def test_small_batches_fill_the_device():
+    for sizes in (
+        score_launch(4, 128, 33, 4096, itemsize=2, num_sms=132),
+        score_launch(4, 512, 33, 4096, itemsize=2, num_sms=132, is_packed=True),
+        step_launch(16, 33, 4096, itemsize=2, num_sms=132),
+    ):
+        assert sizes.num_tiles * sizes.num_splits >= 132
 
 
 @given(st.integers(1, 2**40))
@@ -69,16 +147,17 @@ def is_power_of_2(value: int) -> bool:
 
 
 @pytest.mark.parametrize("device_type", ["cpu", "cuda"])
-def test_blocks_of_the_torch_path(device_type):
-    assert launch.torch_block_tokens(device_type) >= 1
+@pytest.mark.parametrize("hidden_size", [1, 4096, 10**6])
+def test_blocks_of_the_torch_path(device_type, hidden_size):
+    assert launch.torch_block_tokens(device_type, hidden_size) >= 1
 
 
-def test_imports_nothing_that_computes():
-    modules = {name for name, value in vars(launch).items() if inspect.ismodule(value)}
-    assert modules == set()
+def test_imports_no_kernel():
+    modules = {value.__name__ for value in vars(launch).values() if inspect.ismodule(value)}
+    assert modules <= {"functools", "torch"}
 
 
-def test_candidates_are_on_the_long_axis_of_the_grid(monkeypatch):
+def test_tiles_are_on_the_long_axis_of_the_grid(monkeypatch):
     from swift_kernels import score_kernel
 
     grids = []
@@ -90,5 +169,6 @@ def test_candidates_are_on_the_long_axis_of_the_grid(monkeypatch):
 
     monkeypatch.setattr(score_kernel, "score_kernel", Recorder())
     layers = random_layers((1, 70_000, 1, 1), torch.bfloat16)
-    score_kernel.launch_score(layers, random_head(1, 1), None, False)
-    assert grids == [(70_000, 1)]  # the other axes take 65,535 programs at most
+    weights = [weight.detach() for weight in random_head(1, 1).kernel_weights()]
+    score_kernel.launch_score(layers, *weights, None, None)
+    assert grids == [(70_000, 1)]  # the other axis takes 65,535 programs at most

@@ -159,10 +159,10 @@ def test_autocast_changes_nothing(backend):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_backend_that_was_asked_for_runs(backend, monkeypatch):
-    from swift_kernels import step_kernel
+    from swift_kernels import ops
 
     ran = []
-    monkeypatch.setattr(step_kernel, "launch_step", lambda *args: ran.append("triton"))
+    monkeypatch.setattr(ops, "fused_step", lambda *args: ran.append("triton"))
     monkeypatch.setattr(running.RunningScore, "_add_with_torch", lambda *args: ran.append("torch"))
     run(random_head(2, 24), random_layers((2, 3, 1, 24)), None, backend)
     assert ran == [backend]

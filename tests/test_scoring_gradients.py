@@ -3,37 +3,26 @@
 import pytest
 import torch
 
+from reference_gradients import (
+    assert_gradients_accurate,
+    exact_head_gradients,
+    head_gradients,
+    state_gradients,
+)
 from reference_inputs import (
     BACKENDS,
     DEVICE,
     DTYPES,
     MASKS,
-    assert_accurate,
     eager_scores,
     exact_scores,
     fill_padding,
     random_head,
     random_layers,
 )
-from swift_kernels import RewardHead, score_candidates
-
-# A loss in which every candidate has another weight, so that none can stand for another.
-CANDIDATE_WEIGHTS = torch.tensor([1.0, -2.0, 0.5], device=DEVICE)
+from swift_kernels import score_candidates
 
 pytestmark = pytest.mark.parametrize("backend", BACKENDS)
-
-
-def head_gradients(scores, head: RewardHead):
-    finite = torch.where(scores.isfinite(), scores, 0)
-    (finite * CANDIDATE_WEIGHTS.to(scores)).sum().backward()
-    gradients = [parameter.grad for parameter in head.parameters()]
-    head.zero_grad()
-    return gradients
-
-
-def assert_gradients_accurate(actual, exact, eager):
-    for one, exact_one, eager_one in zip(actual, exact, eager, strict=True):
-        assert_accurate(one.flatten(), exact_one.double().flatten(), eager_one.flatten())
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -45,22 +34,16 @@ def test_head(backend, gated, mask, dtype):
     mask = MASKS[mask](3, 19)
     dirty = fill_padding(layers, mask)
     actual = head_gradients(score_candidates(dirty, head, mask, backend=backend), head)
-    exact = exact_head_gradients(layers, head, mask)
+    exact = exact_head_gradients(head, lambda double: exact_scores(layers, double, mask))
     eager = head_gradients(eager_scores(layers, head, mask), head)
     assert_gradients_accurate(actual, exact, eager)
-
-
-def exact_head_gradients(layers, head, mask):
-    double = RewardHead(**head.config()).to(DEVICE, torch.float64)
-    double.load_state_dict(head.state_dict())
-    return head_gradients(exact_scores(layers, double, mask), double)
 
 
 def test_layers_of_a_subset(backend):
     head = random_head(4, 24, layers=[1, 3])
     layers = random_layers((4, 3, 7, 24))
     actual = head_gradients(score_candidates(layers, head, backend=backend), head)
-    exact = exact_head_gradients(layers[1::2], head, None)
+    exact = exact_head_gradients(head, lambda double: exact_scores(layers[1::2], double))
     eager = head_gradients(eager_scores(layers[1::2], head), head)
     assert_gradients_accurate(actual, exact, eager)
 
@@ -81,18 +64,11 @@ def test_hidden_states(backend, mask):
     mask = MASKS[mask](3, 7)
     layers = random_layers((2, 3, 7, 24))
 
-    def state_gradients(states, score):
-        leaves = [layer.clone().requires_grad_() for layer in states]
-        scores = score(leaves, head, mask)
-        torch.where(scores.isfinite(), scores, 0).mul(CANDIDATE_WEIGHTS).sum().backward()
-        return [leaf.grad for leaf in leaves]
-
-    def score(leaves, head, mask):
-        return score_candidates(leaves, head, mask, backend=backend)
-
-    actual = state_gradients(fill_padding(layers, mask), score)
-    exact = state_gradients([layer.double() for layer in layers], exact_scores)
-    eager = state_gradients(layers, eager_scores)
+    dirty = fill_padding(layers, mask)
+    actual = state_gradients(dirty, lambda x: score_candidates(x, head, mask, backend=backend))
+    doubles = [layer.double() for layer in layers]
+    exact = state_gradients(doubles, lambda x: exact_scores(x, head, mask))
+    eager = state_gradients(layers, lambda x: eager_scores(x, head, mask))
     assert_gradients_accurate(actual, exact, eager)
     if mask is not None:
         assert all((gradient[mask == 0] == 0).all() for gradient in actual)
@@ -125,6 +101,25 @@ def test_under_autocast(backend):
         actual = head_gradients(score_candidates(layers, head, backend=backend), head)
     for one, other in zip(actual, expected, strict=True):
         assert torch.equal(one, other)
+
+
+def test_hidden_states_under_autocast(backend):
+    head = random_head(2, 24).requires_grad_(False)
+    layers = random_layers((2, 3, 7, 24))
+    expected = state_gradients(layers, lambda x: score_candidates(x, head, backend=backend))
+    with torch.autocast(DEVICE, torch.bfloat16):
+        actual = state_gradients(layers, lambda x: score_candidates(x, head, backend=backend))
+    for one, other in zip(actual, expected, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_second_derivatives_are_refused(backend):
+    head = random_head(2, 24)
+    layers = [layer.requires_grad_() for layer in random_layers((2, 3, 7, 24))]
+    scores = score_candidates(layers, head, backend=backend)
+    with pytest.raises(RuntimeError, match="twice"):
+        (first,) = torch.autograd.grad(scores.sum(), layers[:1], create_graph=True)
+        first.square().sum().backward()
 
 
 def test_no_graph_where_none_is_needed(backend):
