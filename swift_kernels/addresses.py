@@ -23,15 +23,17 @@ def layer_addresses(layers: Sequence[Tensor]) -> LayerAddresses:
 
     Layers of different layouts, and rows with gaps between their elements, are copied first.
     """
+    num_candidates, num_tokens, hidden_size = layers[0].shape
     all_strides = [layer.stride() for layer in layers]
-    strides = all_strides[0]
-    if strides[2] != 1 or all_strides.count(strides) != len(layers):
+    stride_n, stride_t, stride_h = all_strides[0]
+    if stride_h != 1 or all_strides.count(all_strides[0]) != len(layers):
         layers = [layer.contiguous() for layer in layers]
-        _, num_tokens, hidden_size = layers[0].shape
-        strides = (num_tokens * hidden_size, hidden_size, 1)
+        stride_n, stride_t = num_tokens * hidden_size, hidden_size
+    stride_n = 0 if num_candidates == 1 else stride_n  # never used then, and may be anything
+    stride_t = 0 if num_tokens == 1 else stride_t
     addresses = tuple([layer.data_ptr() for layer in layers])
-    bits = (strides[0] | strides[1]) * layers[0].element_size()  # low bits of any byte offset
+    bits = (stride_n | stride_t) * layers[0].element_size()  # low bits of any byte offset
     for address in addresses:
         bits |= address
     is_aligned = bits % VECTOR_BYTES == 0
-    return LayerAddresses(layers, addresses, strides[:2], is_aligned)
+    return LayerAddresses(layers, addresses, (stride_n, stride_t), is_aligned)

@@ -85,36 +85,41 @@ def _as_layers(hidden_states, name: str, dims: tuple[str, ...]) -> tuple[Tensor,
     return tuple(hidden_states)
 
 
-def check_device(tensor: Tensor, expected: torch.device, name: str) -> None:
+def check_device(
+    tensor: Tensor, expected: torch.device, name: str, owner: str = "the head"
+) -> None:
     if tensor.device != expected:
         raise ValueError(
-            f"{name} is on {tensor.device}, the head on {expected}; move one with .to(device)"
+            f"{name} is on {tensor.device}, {owner} on {expected}; move one with .to(device)"
         )
 
 
 def check_attention_mask(attention_mask, num_candidates: int, num_tokens: int, device):
-    """The mask as bool `[N, T]`, or None where every token is scored."""
+    """The mask, bool or integer `[N, T]`, or None where every token is scored."""
     shape = (num_candidates, num_tokens)
-    return _as_bool(attention_mask, shape, device, "attention_mask", "(N, T) as in hidden_states")
+    return _check_mask(
+        attention_mask, shape, device, "attention_mask", "(N, T) as in hidden_states"
+    )
 
 
 def check_packed_mask(attention_mask, num_tokens: int, device):
-    """The mask as bool `[1, total_tokens]`, or None where every token is scored."""
+    """The mask, bool or integer `[1, total_tokens]`, or None where every token is scored."""
     name, sizes = "attention_mask", "(total_tokens,) as in hidden_states"
-    mask = _as_bool(attention_mask, (num_tokens,), device, name, sizes)
+    mask = _check_mask(attention_mask, (num_tokens,), device, name, sizes)
     return None if mask is None else mask[None]
 
 
-def _as_bool(mask, shape: tuple[int, ...], device, name: str, sizes: str) -> Tensor | None:
+def _check_mask(mask, shape: tuple[int, ...], device, name: str, sizes: str) -> Tensor | None:
     if mask is None:
         return None
-    if not isinstance(mask, Tensor) or mask.dtype.is_floating_point:
-        came = getattr(mask, "dtype", type(mask).__name__)
+    is_tensor = isinstance(mask, Tensor)
+    if not is_tensor or mask.dtype.is_floating_point or mask.dtype.is_complex:
+        came = mask.dtype if is_tensor else type(mask).__name__
         raise TypeError(f"{name} is {came}, expected a bool or integer tensor {sizes}")
     if mask.shape != shape:
         raise ValueError(f"{name} has shape {tuple(mask.shape)}, expected {shape} {sizes}")
     check_device(mask, device, name)
-    return mask if mask.dtype == torch.bool else mask != 0
+    return mask
 
 
 def check_cu_seqlens(cu_seqlens, num_tokens: int, device: torch.device) -> Tensor:
@@ -132,22 +137,23 @@ def check_cu_seqlens(cu_seqlens, num_tokens: int, device: torch.device) -> Tenso
             "end of each candidate"
         )
     check_device(cu_seqlens, device, "cu_seqlens")
-    are_values_known = device.type == "cpu" and not torch.compiler.is_compiling()
-    if are_values_known and (
-        cu_seqlens[0] != 0 or cu_seqlens[-1] != num_tokens or (cu_seqlens.diff() < 0).any()
-    ):
-        raise ValueError(
-            f"cu_seqlens is {cu_seqlens.tolist()}, expected numbers that start with 0, never fall "
-            f"and end with {num_tokens}, the tokens in hidden_states"
-        )
+    if device.type == "cpu" and not torch.compiler.is_compiling():
+        lengths = cu_seqlens.diff()
+        if cu_seqlens[0] != 0 or cu_seqlens[-1] > num_tokens or (lengths < 0).any():
+            falls = f", and falls after number {int((lengths < 0).int().argmax())}"
+            raise ValueError(
+                f"cu_seqlens goes from {int(cu_seqlens[0])} to {int(cu_seqlens[-1])}"
+                f"{falls if (lengths < 0).any() else ''}; expected numbers that start with 0, "
+                f"never fall and end with at most {num_tokens}, the tokens in hidden_states"
+            )
     return cu_seqlens.contiguous()
 
 
 def check_active(active, num_candidates: int, device: torch.device) -> Tensor:
-    """The flags as bool `[N]`."""
+    """The flags, bool or integer `[N]`."""
     if active is None:
         raise TypeError("active is NoneType, expected a bool or integer tensor (N,)")
-    return _as_bool(active, (num_candidates,), device, "active", "(N,)")
+    return _check_mask(active, (num_candidates,), device, "active", "(N,)")
 
 
 def check_step_shape(layers: Sequence[Tensor], num_candidates: int) -> None:

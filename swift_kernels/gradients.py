@@ -39,14 +39,25 @@ def token_gradients(
         grad_gates = per_gate_sum * (rewards - center) + grad_gates
         grads.append(grad_gates * gates * (1 - gates))
     token_grads = torch.stack(grads)  # [R, N, T]
-    return token_grads if scored is None else torch.where(scored, token_grads, 0)
+    if scored is not None:
+        token_grads = torch.where(scored != 0, token_grads, 0)
+    if cu_seqlens is not None:
+        token_grads = torch.where(is_in_pack(cu_seqlens, rewards.shape[1]), token_grads, 0)
+    return token_grads
+
+
+def is_in_pack(cu_seqlens: Tensor, num_tokens: int) -> Tensor:
+    """bool `[total_tokens]`: False for what lies behind the last candidate."""
+    return torch.arange(num_tokens, device=cu_seqlens.device) < cu_seqlens[-1]
 
 
 def _spread(values: Tensor, cu_seqlens: Tensor | None, num_tokens: int) -> Tensor:
     """One number per candidate, to each of its tokens: `[N, 1]`, packed `[1, total_tokens]`."""
     if cu_seqlens is None:
         return values[:, None]
-    return values.repeat_interleave(cu_seqlens.diff(), output_size=num_tokens)[None]
+    position = torch.arange(num_tokens, device=cu_seqlens.device, dtype=cu_seqlens.dtype)
+    candidate = torch.searchsorted(cu_seqlens[1:], position, right=True)
+    return values[candidate.clamp(max=len(values) - 1)][None]  # behind the last one: any number
 
 
 def state_gradients(

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import torch
 
 VECTOR_BYTES = 16  # the widest load of one thread
-BLOCK_ROWS = 64  # of a tile: its weights are then 6% of what the cache serves in bfloat16
-BLOCK_H = 64  # columns of a tile: half of the 128 threads, so weights load straight into place
+BLOCK_ROWS = 64  # of a tile; its 64 columns of weights then add 6% to the bytes of its states
+BLOCK_H = 64  # columns of a tile; fewer than threads: each then loads the weights it needs
 NUM_WARPS = 4
+NUM_STAGES = 1  # steps loaded ahead through shared memory: more needs a barrier in each step
 MAX_REGISTERS = 88  # for 16-bit states; left alone, some compilers give too few, and spill
 FLOAT32_REGISTERS = 104  # the same for float32 states
 RESIDENT_PROGRAMS = 6  # that one multiprocessor holds at 80 registers a thread
@@ -30,6 +31,7 @@ class ScoreLaunch(NamedTuple):
     steps_per_split: int
     num_warps: int
     max_registers: int | None  # of one thread; None leaves it to the compiler
+    num_stages: int
 
 
 class StepLaunch(NamedTuple):
@@ -42,6 +44,7 @@ class StepLaunch(NamedTuple):
     steps_per_split: int
     num_warps: int
     max_registers: int | None  # of one thread; None leaves it to the compiler
+    num_stages: int
 
 
 class GradientLaunch(NamedTuple):
@@ -100,6 +103,7 @@ def score_launch(
         steps_per_split=steps_per_split,
         num_warps=NUM_WARPS,
         max_registers=_max_registers(itemsize),
+        num_stages=NUM_STAGES,
     )
 
 
@@ -129,6 +133,7 @@ def step_launch(
         steps_per_split=steps_per_split,
         num_warps=NUM_WARPS,
         max_registers=_max_registers(itemsize),
+        num_stages=NUM_STAGES,
     )
 
 

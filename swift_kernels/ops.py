@@ -7,6 +7,7 @@ of memory that is its own, and finds what was left there.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,8 +15,17 @@ from torch import Tensor
 from swift_kernels.gradient_kernel import launch_gradient
 from swift_kernels.gradients import state_gradients, token_gradients
 from swift_kernels.head import RewardHead
-from swift_kernels.score_kernel import KernelScores, launch_score
+from swift_kernels.score_kernel import launch_score
 from swift_kernels.step_kernel import launch_step
+
+
+class KernelScores(NamedTuple):
+    """What the kernel gives. Tokens that are not scored have 0; behind a pack stands anything."""
+
+    scores: Tensor  # [N]
+    gate_sums: Tensor  # [N]
+    rewards: Tensor  # [N, T], packed: [1, total_tokens]
+    gates: Tensor  # the same
 
 
 def fused_score(
@@ -28,7 +38,7 @@ def fused_score(
 
     Args:
         layers: L tensors `[N, T, H]`; packed: `[1, total_tokens, H]`.
-        scored: bool `[N, T]`; packed: `[1, total_tokens]`. None: all.
+        scored: bool or integer `[N, T]`; packed: `[1, total_tokens]`. None: all.
         cu_seqlens: int32 or int64 `[N + 1]` if packed.
     """
     weights = head.kernel_weights()
@@ -37,23 +47,20 @@ def fused_score(
     )
     if needs_grad or torch.compiler.is_compiling():
         return KernelScores(*score_op(list(layers), *weights, scored, cu_seqlens))
-    return launch_score(layers, *weights, scored, cu_seqlens)
+    return KernelScores(*launch_score(layers, *weights, scored, cu_seqlens))
 
 
 def fused_step(
     layers: Sequence[Tensor],
     head: RewardHead,
     active: Tensor,
-    weighted_sum: Tensor,
-    gate_sum: Tensor,
+    sums: Tensor,
     has_tokens: Tensor,
+    scratch: tuple[Tensor, Tensor],
 ) -> None:
-    """Add one token of each active candidate to the sums `[N]`, on checked inputs."""
-    weights = head.kernel_weights()
-    if torch.compiler.is_compiling():
-        step_op(list(layers), *weights, active, weighted_sum, gate_sum, has_tokens)
-    else:
-        launch_step(layers, *weights, active, weighted_sum, gate_sum, has_tokens)
+    """`launch_step` on checked inputs: add one token of each active candidate to the sums."""
+    run = step_op if torch.compiler.is_compiling() else launch_step
+    run(list(layers), *head.kernel_weights(), active, sums, has_tokens, *scratch)
 
 
 @torch.library.custom_op("swift_kernels::score", mutates_args=())
@@ -90,7 +97,9 @@ def _(layers, reward_weight, reward_bias, gate_weight, gate_bias, scored, cu_seq
 def _keep_for_backward(ctx, inputs, output) -> None:
     layers, reward_weight, _, gate_weight, _, scored, cu_seqlens = inputs
     ctx.num_layers = len(layers)
-    ctx.save_for_backward(*output, reward_weight, gate_weight, scored, cu_seqlens, *layers)
+    scores, *others = output
+    scores = scores.clone()  # its owner may change it in place, as -inf invites to
+    ctx.save_for_backward(scores, *others, reward_weight, gate_weight, scored, cu_seqlens, *layers)
 
 
 def _score_backward(ctx, grad_scores, _, grad_rewards, grad_gates):
@@ -98,8 +107,9 @@ def _score_backward(ctx, grad_scores, _, grad_rewards, grad_gates):
         raise RuntimeError(
             "scores cannot be differentiated twice; swift_kernels.reference.score can, in float64"
         )
-    *saved, weight, gate_weight, scored, cu_seqlens = ctx.saved_tensors[: -ctx.num_layers]
-    layers = ctx.saved_tensors[-ctx.num_layers :]
+    tensors = ctx.saved_tensors  # once: what checkpointing saves is unpacked when it is asked for
+    *saved, weight, gate_weight, scored, cu_seqlens = tensors[: -ctx.num_layers]
+    layers = tensors[-ctx.num_layers :]
     gated = gate_weight is not None
     token_grads = token_gradients(
         grad_scores, grad_rewards, grad_gates, *saved, scored, cu_seqlens, gated
@@ -109,10 +119,11 @@ def _score_backward(ctx, grad_scores, _, grad_rewards, grad_gates):
     if any(layers_need_grad):
         stacked = torch.stack([weight, gate_weight] if gated else [weight])
         grad_layers = state_gradients(token_grads, stacked, layers, layers_need_grad)
-    grad_weight = grad_bias = (None, None)
-    if any(weights_need_grad):
+    weight_needs_grad, _, gate_weight_needs_grad, _ = weights_need_grad
+    grad_weight = (None, None)
+    if weight_needs_grad or gate_weight_needs_grad:
         grad_weight = weight_gradient_op(layers, token_grads)  # [R, L, H]
-        grad_bias = token_grads.sum((1, 2))  # [R]
+    grad_bias = token_grads.sum((1, 2))  # [R]
     gate_grads = (grad_weight[1], grad_bias[1]) if gated else (None, None)
     return grad_layers, grad_weight[0], grad_bias[0], *gate_grads, None, None
 
@@ -132,7 +143,7 @@ def _(layers, token_grads):
 
 
 @torch.library.custom_op(
-    "swift_kernels::step", mutates_args=("weighted_sum", "gate_sum", "has_tokens")
+    "swift_kernels::step", mutates_args=("sums", "has_tokens", "partial", "arrivals")
 )
 def step_op(
     layers: Sequence[Tensor],
@@ -141,20 +152,11 @@ def step_op(
     gate_weight: Tensor | None,
     gate_bias: Tensor | None,
     active: Tensor,
-    weighted_sum: Tensor,
-    gate_sum: Tensor,
+    sums: Tensor,
     has_tokens: Tensor,
+    partial: Tensor,
+    arrivals: Tensor,
 ) -> None:
     """`launch_step`."""
-    launch_step(
-        layers,
-        reward_weight,
-        reward_bias,
-        gate_weight,
-        gate_bias,
-        active,
-        weighted_sum,
-        gate_sum,
-        has_tokens,
-        is_workspace_shared=False,
-    )
+    weights = (reward_weight, reward_bias, gate_weight, gate_bias)
+    launch_step(layers, *weights, active, sums, has_tokens, partial, arrivals)

@@ -7,9 +7,10 @@ from torch import Tensor
 
 from swift_kernels.backends import Backend, choose_backend
 from swift_kernels.checks import check_cu_seqlens, check_packed_mask, check_packed_states
+from swift_kernels.gradients import is_in_pack
 from swift_kernels.head import RewardHead
 from swift_kernels.project import token_values
-from swift_kernels.reference import average_tokens
+from swift_kernels.reference import divide_sums
 from swift_kernels.scoring import CandidateScores, hide_masked
 
 
@@ -30,8 +31,9 @@ def score_packed(
             all of them.
         head: the trained weights, on the same device.
         cu_seqlens: int32 or int64 `[N + 1]`, on the same device: candidate n has the tokens from
-            `cu_seqlens[n]` to `cu_seqlens[n + 1]`; it starts with 0, ends with total_tokens and
-            never falls. On a GPU its values are not checked, as that would make the host wait.
+            `cu_seqlens[n]` to `cu_seqlens[n + 1]`; it starts with 0 and never falls. What lies
+            behind its end is not scored, so a pack may be longer than its candidates. On a GPU its
+            values are not checked, as that would make the host wait.
         attention_mask: `[total_tokens]` bool or integer, 1 = scored: the response tokens, where an
             engine holds prompts too. None scores every token.
         backend, return_token_scores: as in `score_candidates`; token values are `[total_tokens]`.
@@ -53,25 +55,31 @@ def score_packed(
 
         scores, _, rewards, gates = fused_score(layers, head, scored, cu_seqlens)
     else:
+        scored = is_in_pack(cu_seqlens, num_tokens)[None] & (
+            True if scored is None else scored != 0
+        )
         rewards, gates = token_values(layers, head, scored)
-        scores = _average_padded(rewards, gates, scored, cu_seqlens)
+        scores = _average_segments(rewards[0], gates[0], scored[0], cu_seqlens)
     if not return_token_scores:
         return scores
-    return CandidateScores(scores, hide_masked(rewards, scored)[0], hide_masked(gates, scored)[0])
+    scored = is_in_pack(cu_seqlens, num_tokens) & (True if scored is None else scored[0] != 0)
+    return CandidateScores(scores, hide_masked(rewards[0], scored), hide_masked(gates[0], scored))
 
 
-def _average_padded(
-    rewards: Tensor,  # [1, total_tokens]
-    gates: Tensor,  # [1, total_tokens]
-    scored: Tensor | None,  # [1, total_tokens] bool, None: all
+def _average_segments(
+    rewards: Tensor,  # [total_tokens]
+    gates: Tensor,  # [total_tokens]
+    scored: Tensor,  # [total_tokens] bool
     cu_seqlens: Tensor,  # [N + 1]
 ) -> Tensor:
-    """`average_tokens` of each candidate, `[N]`: sums in a fixed order, unlike scattered ones."""
-    lengths = cu_seqlens.diff()  # [N]
-    longest = int(lengths.max()) if len(lengths) else 0
-    position = torch.arange(longest, device=cu_seqlens.device)
-    keep = position < lengths[:, None]  # [N, longest]
-    source = torch.where(keep, cu_seqlens[:-1, None] + position, 0)
-    if scored is not None:
-        keep = keep & scored[0, source]
-    return average_tokens(rewards[0, source], gates[0, source], keep)
+    """`average_tokens` of each candidate, `[N]`, one after the other in float64."""
+    if len(cu_seqlens) == 1:
+        return rewards.new_empty(0)
+    end = int(cu_seqlens[-1])
+    terms = torch.stack(
+        [gates * rewards, gates, torch.ones_like(gates)], dim=1
+    )  # [total_tokens, 3]
+    terms = torch.where(scored[:, None], terms, 0)[:end].double()
+    sums = torch.segment_reduce(terms, "sum", lengths=cu_seqlens.diff(), initial=0)  # [N, 3]
+    weighted_sum, gate_sum, num_scored = sums.unbind(1)
+    return divide_sums(weighted_sum, gate_sum, num_scored > 0).float()

@@ -1,6 +1,6 @@
 """Rewards and gates of every token in PyTorch, with a gradient.
 
-No concatenation: one layer at a time, in blocks of tokens small enough to stay in cache.
+No concatenation: one layer at a time, in pieces small enough to stay in cache.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 from swift_kernels.gradients import state_gradients
 from swift_kernels.head import RewardHead
 from swift_kernels.launch import torch_block_tokens
+from swift_kernels.spans import Span, as_rows, token_spans
 
 
 def token_values(
@@ -40,66 +41,59 @@ def project_tokens(
     Returns:
         float32 `[R, N, T]`, differentiable with respect to layers and weight.
     """
-    return _ProjectTokens.apply(weight, scored, _tokens_to_read(scored), *layers)
-
-
-def _tokens_to_read(scored: Tensor | None) -> Tensor | None:
-    """Indices into the N*T tokens where some need not be read; None reads all.
-
-    Only where to count them makes nobody wait: not on a GPU, and not in a graph.
-    """
-    if scored is None or scored.device.type != "cpu" or torch.compiler.is_compiling():
-        return None
-    return None if scored.all() else scored.flatten().nonzero()[:, 0]
+    rows, row_scored = as_rows(layers, scored)
+    out = _ProjectTokens.apply(weight, row_scored, *rows)
+    return out.view(len(weight), *layers[0].shape[:2])
 
 
 class _ProjectTokens(torch.autograd.Function):
     @staticmethod
     def forward(ctx, *inputs):  # torch.compile drops ctx where as many inputs as names come
-        weight, scored, indices, *layers = inputs
-        ctx.save_for_backward(weight, scored, indices, *layers)
-        num_tokens = layers[0].shape[0] * layers[0].shape[1]
-        num_read = num_tokens if indices is None else len(indices)
-        out = weight.new_zeros(len(weight), num_read)
+        weight, scored, *layers = inputs
+        ctx.save_for_backward(*inputs)
+        out = weight.new_zeros(len(weight), *layers[0].shape[:2])  # [R, N, T]
+        spans = _spans(layers[0], scored)
         with torch.autocast(weight.device.type, enabled=False):  # sums stay in float32
             for index, layer in enumerate(layers):
-                for tokens, rows in _float_blocks(layer, indices):
-                    out[:, tokens] += weight[:, index] @ rows.T  # [R, H] @ [H, block]
-        if indices is not None:
-            out = weight.new_zeros(len(weight), num_tokens).index_copy_(1, indices, out)
-        return out.view(len(weight), *layers[0].shape[:2])
+                for n, tokens in spans:
+                    out[:, n, tokens] += weight[:, index] @ layer[n, tokens].float().T
+        return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):  # [R, N, T]
-        weight, scored, indices, *layers = ctx.saved_tensors
+        weight, scored, *layers = ctx.saved_tensors
         with torch.autocast(grad.device.type, enabled=False):
             grad_weight = None
             if ctx.needs_input_grad[0]:
-                grad_weight = _weight_gradient(layers, grad, scored, indices)
-            grad_layers = state_gradients(grad, weight, layers, ctx.needs_input_grad[3:])
-        return grad_weight, None, None, *grad_layers
+                grad_weight = _weight_gradient(layers, grad, scored)
+            grad_layers = state_gradients(grad, weight, layers, ctx.needs_input_grad[2:])
+        return grad_weight, None, *grad_layers
 
 
-def _weight_gradient(layers, grad: Tensor, scored: Tensor | None, indices: Tensor | None) -> Tensor:
+def _weight_gradient(layers: Sequence[Tensor], grad: Tensor, scored: Tensor | None) -> Tensor:
     """`[R, L, H]` from L tensors `[N, T, H]` and `[R, N, T]`."""
-    flat_grad = grad.flatten(1)  # [R, N*T]
-    if indices is not None:
-        flat_grad = flat_grad[:, indices]
     grad_weight = grad.new_zeros(len(grad), len(layers), layers[0].shape[2])
+    spans = _spans(layers[0], scored)
+    has_others = scored is not None and not _is_readable(scored)  # in the spans: 0 * NaN is NaN
     for index, layer in enumerate(layers):
-        for tokens, rows in _float_blocks(layer, indices):
-            if scored is not None and indices is None:  # 0 * NaN is NaN
-                rows = torch.where(scored.flatten()[tokens, None], rows, 0)
-            grad_weight[:, index] += flat_grad[:, tokens] @ rows
+        for n, tokens in spans:
+            rows = layer[n, tokens].float()  # [block, H]
+            if has_others:
+                rows = torch.where(scored[n, tokens, None], rows, 0)
+            grad_weight[:, index] += grad[:, n, tokens] @ rows
     return grad_weight
 
 
-def _float_blocks(layer: Tensor, indices: Tensor | None):
-    """Slices of the tokens that are read, and their states as float32 `[block, H]`."""
-    rows = layer.flatten(0, 1)  # a view for every layout that has one
-    num_tokens = len(rows) if indices is None else len(indices)
-    block = torch_block_tokens(layer.device.type, layer.shape[-1])
-    for start in range(0, num_tokens, block):
-        tokens = slice(start, min(start + block, num_tokens))
-        yield tokens, rows[tokens if indices is None else indices[tokens]].float()
+def _spans(layer: Tensor, scored: Tensor | None) -> list[Span]:
+    num_candidates, num_tokens, hidden_size = layer.shape
+    if torch.compiler.is_compiling():  # one piece a candidate, whatever the sizes
+        return [(n, slice(None)) for n in range(num_candidates)]
+    block = torch_block_tokens(layer.device.type, hidden_size)
+    known = scored if scored is not None and _is_readable(scored) else None
+    return token_spans((num_candidates, num_tokens), known, block)
+
+
+def _is_readable(scored: Tensor) -> bool:
+    """Whether the host may look at the mask without waiting for a GPU or breaking a graph."""
+    return scored.device.type == "cpu" and not torch.compiler.is_compiling()

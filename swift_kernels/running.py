@@ -9,6 +9,7 @@ from swift_kernels.backends import Backend, choose_backend
 from swift_kernels.checks import (
     check_active,
     check_count,
+    check_device,
     check_hidden_states,
     check_step_shape,
 )
@@ -22,7 +23,9 @@ class RunningScore:
     """Scores of N candidates, one token at a time; equal to `score_candidates` on the whole.
 
     The score is a ratio of two sums over the tokens (arXiv 2505.12225, section 3), so no hidden
-    state has to be kept: memory is two floats and a flag per candidate, whatever the length.
+    state has to be kept. Memory is four floats and a flag per candidate, whatever the length: both
+    sums carry what rounding took from them, or thousands of tokens would cost digits. On a GPU the
+    kernel needs some scratch memory too (at most a few hundred kilobytes).
 
     Args:
         head: the trained weights, on `device`.
@@ -43,9 +46,23 @@ class RunningScore:
         self.num_candidates = check_count(num_candidates, "num_candidates")
         self.backend = choose_backend(backend, device)
         self.head = head
-        self.weighted_sum = torch.zeros(num_candidates, device=device)  # [N] sum of gate * reward
-        self.gate_sum = torch.zeros(num_candidates, device=device)  # [N]
+        self.sums = torch.zeros(4, num_candidates, device=device)  # and the errors of both sums
         self.has_tokens = torch.zeros(num_candidates, dtype=torch.bool, device=device)  # [N]
+        if self.backend == "triton":
+            from swift_kernels.step_kernel import step_scratch
+
+            sizes = (num_candidates, head.num_selected, head.hidden_size)
+            self.scratch = step_scratch(*sizes, self.sums.device)
+
+    @property
+    def weighted_sum(self) -> Tensor:
+        """float32 `[N]`: the sum of gate * reward."""
+        return self.sums[0] - self.sums[2]
+
+    @property
+    def gate_sum(self) -> Tensor:
+        """float32 `[N]`."""
+        return self.sums[1] - self.sums[3]
 
     @torch.no_grad()
     def update(self, step_hidden_states: Sequence[Tensor] | Tensor, active: Tensor) -> None:
@@ -60,12 +77,12 @@ class RunningScore:
         """
         layers = check_hidden_states(step_hidden_states, self.head, "step_hidden_states")
         check_step_shape(layers, self.num_candidates)
-        active = check_active(active, self.num_candidates, self.weighted_sum.device)
+        check_device(layers[0], self.sums.device, "step_hidden_states[0]", "the sums")
+        active = check_active(active, self.num_candidates, self.sums.device)
         if self.backend == "triton":
             from swift_kernels.ops import fused_step
 
-            sums = (self.weighted_sum, self.gate_sum, self.has_tokens)
-            fused_step(layers, self.head, active, *sums)
+            fused_step(layers, self.head, active, self.sums, self.has_tokens, self.scratch)
         else:
             self._add_with_torch(layers, active)
 
@@ -74,12 +91,17 @@ class RunningScore:
         return divide_sums(self.weighted_sum, self.gate_sum, self.has_tokens)
 
     def _add_with_torch(self, layers: Sequence[Tensor], active: Tensor) -> None:
-        with torch.autocast(self.weighted_sum.device.type, enabled=False):  # sums stay in float32
+        active = active != 0
+        with torch.autocast(self.sums.device.type, enabled=False):  # sums stay in float32
             rewards, gates = self._project_step(layers)
         rewards = rewards + self.head.reward_bias
-        gates = torch.sigmoid(gates + self.head.gate_bias) if self.head.gated else 1.0
-        self.weighted_sum += torch.where(active, gates * rewards, 0)
-        self.gate_sum += torch.where(active, gates, 0)
+        gates = (
+            torch.sigmoid(gates + self.head.gate_bias)
+            if self.head.gated
+            else torch.ones_like(rewards)
+        )
+        terms = torch.stack([gates * rewards, gates])  # [2, N]
+        add_compensated(self.sums[:2], self.sums[2:], terms, active)
         self.has_tokens |= active
 
     def _project_step(self, layers: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
@@ -92,3 +114,14 @@ class RunningScore:
         weight, _, gate_weight, _ = head.kernel_weights()
         rewards = states @ weight.flatten()
         return rewards, states @ gate_weight.flatten() if head.gated else None
+
+
+def add_compensated(total: Tensor, error: Tensor, value: Tensor, keep: Tensor) -> None:
+    """Add in place, `[..., N]`, and keep what rounding added (Kahan, 1965).
+
+    The sum is total - error. Candidates with a false `keep` stay as they are, whatever the value.
+    """
+    value = value - error
+    new_total = total + value
+    error.copy_(torch.where(keep, (new_total - total) - value, error))
+    total.copy_(torch.where(keep, new_total, total))

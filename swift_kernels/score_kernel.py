@@ -1,7 +1,6 @@
 """Triton kernel: scores of N candidates in one pass over the hidden states of all layers."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 import triton
@@ -15,37 +14,12 @@ from swift_kernels.tile import (
     TRITON_DTYPES,
     arrive,
     compiler_options,
+    find_candidate,
     project_rows,
     store_partial,
     sum_partials,
 )
 from swift_kernels.workspace import workspace
-
-
-class KernelScores(NamedTuple):
-    """What the kernel gives. Tokens that are not scored have 0."""
-
-    scores: Tensor  # [N]
-    gate_sums: Tensor  # [N]
-    rewards: Tensor  # [N, T], packed: [1, total_tokens]
-    gates: Tensor  # the same
-
-
-@triton.jit
-def find_candidate(cu_seqlens_ptr, tile, num_candidates, BLOCK_T: tl.constexpr):
-    """The candidate of a tile where candidate n owns the tiles from `cu_seqlens[n] // BLOCK_T + n`.
-
-    That leaves each of them enough tiles, and a few over, wherever it starts in the pack.
-    """
-    low = tl.zeros((), dtype=tl.int32)
-    high = low + num_candidates
-    while high - low > 1:
-        middle = (low + high) // 2
-        first_tile = tl.load(cu_seqlens_ptr + middle) // BLOCK_T + middle
-        is_below = first_tile <= tile
-        low = tl.where(is_below, middle, low)
-        high = tl.where(is_below, high, middle)
-    return low
 
 
 # Sizes that change from batch to batch, of which the compiler need not know anything.
@@ -65,7 +39,7 @@ def score_kernel(
     gate_weight_ptr,  # [L, H] float32, unused without a gate
     reward_bias_ptr,  # [] float32
     gate_bias_ptr,  # [] float32, unused without a gate
-    scored_ptr,  # [N, T] bool, unused without a mask
+    scored_ptr,  # [N, T] bool or integer, unused without a mask
     cu_seqlens_ptr,  # [N + 1] int32 or int64, unused unless packed
     partial_ptr,  # [num_splits, num_tiles, 2, BLOCK_T] scratch
     tile_sum_ptr,  # [num_tiles, 3] scratch: gate * reward, gate, scored tokens
@@ -92,6 +66,7 @@ def score_kernel(
     BLOCK_T: tl.constexpr,
     BLOCK_H: tl.constexpr,
     VECTOR: tl.constexpr,  # columns that one thread loads at once
+    NUM_STAGES: tl.constexpr,
     BLOCK_S: tl.constexpr,  # splits, or tiles, that the last program reads at a time
     GATE_FLOOR: tl.constexpr,
 ):
@@ -130,8 +105,8 @@ def score_kernel(
         keep &= tl.load(scored_at, mask=keep, other=0) != 0
     num_kept = tl.sum(keep.to(tl.int32), axis=0)
     if num_kept > 0:
-        # The others read the row of the first one that counts: nothing more comes from memory,
-        # what stands in the padding is never seen, and the loads need no mask.
+        # Masked rows load from the address of a kept one, and what comes of it is dropped: nothing
+        # more is read from memory, padding is never seen, and the loads need no predicate.
         first_kept = tl.min(tl.where(keep, position, first + length), axis=0)
         row_offset = row * stride_n + tl.where(keep, position, first_kept) * stride_t
         reward, gate = project_rows(
@@ -148,6 +123,7 @@ def score_kernel(
             BLOCK_T,
             BLOCK_H,
             VECTOR,
+            NUM_STAGES,
         )
         store_partial(partial_ptr, split, tile, num_tiles, reward, gate, BLOCK_T)
         is_last_split = arrive(arrivals_ptr + tile, num_splits)
@@ -196,13 +172,13 @@ def launch_score(
     cu_seqlens: Tensor | None,
     *,
     is_workspace_shared: bool = True,
-) -> KernelScores:
-    """Run the kernel on checked inputs with at least one token.
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Scores and gate sums `[N]`, rewards and gates `[N, T]`, from checked inputs with tokens.
 
     Args:
         layers: L tensors `[N, T, H]`; packed: `[1, total_tokens, H]`.
         reward_weight, reward_bias, gate_weight, gate_bias: float32, `[L, H]` and `[]`, contiguous.
-        scored: bool `[N, T]`; packed: `[1, total_tokens]`. None: all.
+        scored: bool or integer `[N, T]`; packed: `[1, total_tokens]`. None: all.
         cu_seqlens: int32 or int64 `[N + 1]` if packed.
         is_workspace_shared: as in `workspace`.
     """
@@ -266,8 +242,9 @@ def launch_score(
             BLOCK_T=launch.block_t,
             BLOCK_H=launch.block_h,
             VECTOR=launch.vector,
+            NUM_STAGES=launch.num_stages,
             BLOCK_S=launch.block_s,
             GATE_FLOOR=GATE_SUM_FLOOR,
             **compiler_options(launch.num_warps, launch.max_registers),
         )
-    return KernelScores(scores, gate_sums, rewards, gates)
+    return scores, gate_sums, rewards, gates

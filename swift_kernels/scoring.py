@@ -59,6 +59,7 @@ def score_candidates(
 
         scores, _, rewards, gates = fused_score(layers, head, scored)
     else:
+        scored = as_bool(scored)
         rewards, gates = token_values(layers, head, scored)
         scores = average_tokens(rewards, gates, scored)
     if not return_token_scores:
@@ -68,4 +69,8 @@ def score_candidates(
 
 def hide_masked(values: Tensor, scored: Tensor | None) -> Tensor:
     """NaN where a token is not scored."""
-    return values if scored is None else torch.where(scored, values, float("nan"))
+    return values if scored is None else torch.where(scored != 0, values, float("nan"))
+
+
+def as_bool(mask: Tensor | None) -> Tensor | None:
+    return mask if mask is None or mask.dtype == torch.bool else mask != 0

@@ -27,11 +27,10 @@ def step_kernel(
     gate_weight_ptr,  # [L, H] float32, unused without a gate
     reward_bias_ptr,  # [] float32
     gate_bias_ptr,  # [] float32, unused without a gate
-    active_ptr,  # [N] bool
+    active_ptr,  # [N] bool or integer
     partial_ptr,  # [num_splits, num_tiles, 2, BLOCK_N] scratch
     arrivals_ptr,  # [num_tiles] int32 zeros, before and after
-    weighted_sum_ptr,  # [N]  in and out
-    gate_sum_ptr,  # [N]  in and out
+    sums_ptr,  # [4, N]  in and out: of gate * reward and of the gate, each with its error
     has_tokens_ptr,  # [N] bool  in and out
     num_candidates,
     steps_per_split,
@@ -44,6 +43,7 @@ def step_kernel(
     BLOCK_N: tl.constexpr,
     BLOCK_H: tl.constexpr,
     VECTOR: tl.constexpr,  # columns that one thread loads at once
+    NUM_STAGES: tl.constexpr,
     BLOCK_S: tl.constexpr,  # splits that the last program reads at a time
 ):
     """One program: BLOCK_N candidates, one split of the layers and columns.
@@ -75,6 +75,7 @@ def step_kernel(
             BLOCK_N,
             BLOCK_H,
             VECTOR,
+            NUM_STAGES,
         )
         store_partial(partial_ptr, split, tile, num_tiles, reward, gate, BLOCK_N)
         if arrive(arrivals_ptr + tile, num_splits):
@@ -84,11 +85,43 @@ def step_kernel(
                 gate = tl.sigmoid(gate + tl.load(gate_bias_ptr))  # [BLOCK_N]
             else:
                 gate = tl.full((BLOCK_N,), 1.0, dtype=tl.float32)
-            weighted_sum = tl.load(weighted_sum_ptr + candidate, mask=keep, other=0.0)
-            gate_sum = tl.load(gate_sum_ptr + candidate, mask=keep, other=0.0)
-            tl.store(weighted_sum_ptr + candidate, weighted_sum + gate * reward, mask=keep)
-            tl.store(gate_sum_ptr + candidate, gate_sum + gate, mask=keep)
+            own_sums = sums_ptr + candidate
+            _add_compensated(own_sums, 2 * num_candidates, gate * reward, keep)
+            _add_compensated(own_sums + num_candidates, 2 * num_candidates, gate, keep)
             tl.store(has_tokens_ptr + candidate, keep, mask=keep)
+
+
+@triton.jit
+def _add_compensated(sum_ptr, error_distance, value, keep):
+    """Add to the sum and keep what rounding added, as `running.add_compensated` does."""
+    total = tl.load(sum_ptr, mask=keep, other=0.0)
+    value -= tl.load(sum_ptr + error_distance, mask=keep, other=0.0)
+    new_total = total + value
+    tl.store(sum_ptr + error_distance, (new_total - total) - value, mask=keep)
+    tl.store(sum_ptr, new_total, mask=keep)
+
+
+def step_scratch(
+    num_candidates: int, num_layers: int, hidden_size: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Partial sums and counters for steps of any dtype and alignment, of their own."""
+    launches = [
+        step_launch(
+            num_candidates,
+            num_layers,
+            hidden_size,
+            itemsize=itemsize,
+            num_sms=num_multiprocessors(device),
+            is_aligned=is_aligned,
+        )
+        for itemsize in (2, 4)
+        for is_aligned in (True, False)
+    ]
+    num_floats = max(
+        launch.num_splits * launch.num_tiles * 2 * launch.block_n for launch in launches
+    )
+    num_tiles = max(launch.num_tiles for launch in launches)
+    return workspace(num_floats, num_tiles, device, is_shared=False)
 
 
 def launch_step(
@@ -98,20 +131,20 @@ def launch_step(
     gate_weight: Tensor | None,
     gate_bias: Tensor | None,
     active: Tensor,
-    weighted_sum: Tensor,
-    gate_sum: Tensor,
+    sums: Tensor,
     has_tokens: Tensor,
-    *,
-    is_workspace_shared: bool = True,
+    partial: Tensor,
+    arrivals: Tensor,
 ) -> None:
-    """Run the kernel on checked inputs, adding to the sums `[N]`; allocates on the first call only.
+    """Run the kernel on checked inputs, adding to the sums. Allocates nothing.
 
     Args:
         layers: L tensors `[N, 1, H]`.
         reward_weight, reward_bias, gate_weight, gate_bias: float32, `[L, H]` and `[]`, contiguous.
-        active: bool `[N]`.
-        weighted_sum, gate_sum, has_tokens: float32, float32 and bool, `[N]`, contiguous.
-        is_workspace_shared: as in `workspace`.
+        active: bool or integer `[N]`.
+        sums: float32 `[4, N]`, contiguous: of gate * reward, of the gate, and the errors of both.
+        has_tokens: bool `[N]`.
+        partial, arrivals: of `step_scratch`.
     """
     num_candidates, _, hidden_size = layers[0].shape
     dtype, device = layers[0].dtype, layers[0].device
@@ -124,12 +157,6 @@ def launch_step(
         num_sms=num_multiprocessors(device),
         is_aligned=is_aligned,
     )
-    partial, arrivals = workspace(
-        launch.num_splits * launch.num_tiles * 2 * launch.block_n,
-        launch.num_tiles,
-        device,
-        is_shared=is_workspace_shared,
-    )
     gated = gate_weight is not None
     with torch.cuda.device_of(layers[0]):  # Triton launches on the current device
         step_kernel[(launch.num_tiles, launch.num_splits)](
@@ -141,8 +168,7 @@ def launch_step(
             active,
             partial,
             arrivals,
-            weighted_sum,
-            gate_sum,
+            sums,
             has_tokens,
             num_candidates,
             launch.steps_per_split,
@@ -155,6 +181,7 @@ def launch_step(
             BLOCK_N=launch.block_n,
             BLOCK_H=launch.block_h,
             VECTOR=launch.vector,
+            NUM_STAGES=launch.num_stages,
             BLOCK_S=launch.block_s,
             **compiler_options(launch.num_warps, launch.max_registers),
         )

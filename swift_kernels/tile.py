@@ -55,6 +55,7 @@ def project_rows(
     BLOCK_R: tl.constexpr,
     BLOCK_H: tl.constexpr,
     VECTOR: tl.constexpr,  # columns that one thread loads at once
+    NUM_STAGES: tl.constexpr,
 ):
     """Dot products of rows with both weights over one split of the steps, `[BLOCK_R]` each.
 
@@ -73,7 +74,7 @@ def project_rows(
             rows = tl.multiple_of(rows, (16, 16))
         first_chunk = tl.maximum(first_step - layer * num_chunks, 0)
         last_chunk = tl.minimum(last_step - layer * num_chunks, num_chunks)
-        for chunk in range(first_chunk, last_chunk):
+        for chunk in tl.range(first_chunk, last_chunk, num_stages=NUM_STAGES):
             column = chunk * BLOCK_H + tl.arange(0, BLOCK_H)  # [BLOCK_H]
             inside = (column < HIDDEN_SIZE) | (HIDDEN_SIZE % BLOCK_H == 0)
             h = tl.load(
@@ -139,3 +140,20 @@ def arrive(counter_ptr, expected):
     if is_last:
         tl.store(counter_ptr, 0)
     return is_last
+
+
+@triton.jit
+def find_candidate(cu_seqlens_ptr, tile, num_candidates, BLOCK_T: tl.constexpr):
+    """The candidate of a tile where candidate n owns the tiles from `cu_seqlens[n] // BLOCK_T + n`.
+
+    That leaves each of them enough tiles, and a few over, wherever it starts in the pack.
+    """
+    low = tl.zeros((), dtype=tl.int32)
+    high = low + num_candidates
+    while high - low > 1:
+        middle = (low + high) // 2
+        first_tile = tl.load(cu_seqlens_ptr + middle) // BLOCK_T + middle
+        is_below = first_tile <= tile
+        low = tl.where(is_below, middle, low)
+        high = tl.where(is_below, high, middle)
+    return low

@@ -11,9 +11,10 @@ def workspace(
 ) -> tuple[Tensor, Tensor]:
     """At least that many float32, of any value, and int32 zeros, which the kernel leaves as zeros.
 
-    Shared memory is kept for each stream, whose launches run one after the other, so that a call
-    neither allocates nor clears. What a CUDA graph captures may later run beside anything, and gets
-    its own.
+    Shared memory is kept for each stream for ever (8 bytes a token and program that shares it), and
+    its launches run one after the other, so that a call neither allocates nor clears. What a CUDA
+    graph captures may later run beside anything, and gets its own. The first call must not lie in a
+    pool of memory that somebody else discards (`torch.cuda.use_mem_pool`).
     """
     if not is_shared or device.type != "cuda" or torch.cuda.is_current_stream_capturing():
         return _allocate(num_floats, num_counters, device)

@@ -51,6 +51,7 @@ def launch_of(case: Case) -> Launch:
         sizes = score_launch(n, t, case.num_layers, h, is_packed=case.packed, **sizes_of)
         constants = {"MASKED": case.masked, "PACKED": case.packed, "GATE_FLOOR": 1e-8}
         constants |= {"BLOCK_T": sizes.block_t, "VECTOR": sizes.vector, "BLOCK_S": sizes.block_s}
+        constants |= {"NUM_STAGES": sizes.num_stages}
         integers = {"num_candidates": n, "num_tokens": t, "stride_t": h}
         integers |= {"tiles_per_candidate": sizes.tiles_per_candidate}
         integers |= {"stride_n": 0 if case.packed else t * h}
@@ -58,6 +59,7 @@ def launch_of(case: Case) -> Launch:
     elif case.kernel == "step":
         sizes = step_launch(n, case.num_layers, h, **sizes_of)
         constants = {"BLOCK_N": sizes.block_n, "VECTOR": sizes.vector, "BLOCK_S": sizes.block_s}
+        constants |= {"NUM_STAGES": sizes.num_stages}
         integers = {"num_candidates": n, "stride_n": h, "stride_active": 1}
     else:
         sizes = gradient_launch(n * t, case.num_layers, h, **sizes_of)

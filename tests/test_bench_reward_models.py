@@ -15,6 +15,7 @@ from baselines import (
     build_reward_model,
     config_of,
 )
+from oracle import WrongAnswer
 from reward_flops import check_flops, head_flops, reward_model_flops, swift_flops
 from reward_tables import WAYS, ratio_ranges, render, tables
 from shapes import SHAPES
@@ -168,14 +169,14 @@ def test_wrong_answers_are_not_timed(monkeypatch):
     monkeypatch.setattr(reward_latency, "score_candidates", lambda states, head: torch.ones(1))
     workload = reward_latency.Workload(torch.device("cpu"), 6, 5, (1,), 1.0, True)
     head = reward_latency.RewardHead(3, 64).requires_grad_(False)
-    with pytest.raises(SystemExit, match="score_candidates gives"):
+    with pytest.raises(WrongAnswer, match="score_candidates gives"):
         reward_latency.time_head(head, 1, workload)
-    with pytest.raises(SystemExit, match="RunningScore gives"):
+    with pytest.raises(WrongAnswer, match="RunningScore gives"):
         reward_latency.time_update(head, 1, workload)
     policy = build_policy("Ministral-8B", "cpu", small=True)
-    with pytest.raises(SystemExit, match="score_candidates gives"):
+    with pytest.raises(WrongAnswer, match="score_candidates gives"):
         reward_latency.time_second_forward(policy, head, 1, workload)
-    with pytest.raises(SystemExit, match="Eurus gives NaN"):
+    with pytest.raises(WrongAnswer, match="Eurus gives NaN"):
         reward_latency._check_finite("Eurus", torch.tensor([0.0, math.nan]))
 
 

@@ -2,13 +2,16 @@
 
 import pytest
 import torch
+from triton.runtime.errors import OutOfResources
 
 import eager_head
+import running_forms
 import score
 import score_measure
 import step
 import train_step
-from eager_head import EagerHead, PerLayerHead, float_matmul, float_sum, split_matmul
+from bandwidth import Bandwidth
+from eager_head import EagerHead, PerLayerHead, SplitHead, float_matmul, float_sum
 from oracle import (
     PEER_TOLERANCE,
     WrongAnswer,
@@ -22,7 +25,6 @@ from reference_inputs import exact_scores as independent_scores
 from score_forms import OURS, Case, CompileBudget, CompiledForm, NotCompiled, eager_forms
 from score_measure import Conditions, measure
 from shapes import SHAPES, ModelShape
-from timing import Bandwidth
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 CASE = Case(ModelShape("tiny", 3, 64), 4, 8, torch.bfloat16)
@@ -60,14 +62,14 @@ def _mm_with_out_dtype(left, right, out_dtype):
     return (left.to(out_dtype) @ right.to(out_dtype)).to(out_dtype)
 
 
-@pytest.mark.parametrize("project", [float_matmul, float_sum, split_matmul])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_peers_compute_the_score(monkeypatch, head, mask, project, dtype):
+def test_peers_compute_the_score(monkeypatch, head, mask, dtype):
     if DEVICE.type == "cpu":  # `out_dtype` exists for CUDA only
         monkeypatch.setattr(eager_head.torch, "mm", _mm_with_out_dtype)
     layers = CASE._replace(dtype=dtype).layers(DEVICE)
     exact = exact_scores(layers, head, mask)
-    for form in (EagerHead(head), PerLayerHead(head, project)):
+    per_layer = [PerLayerHead(head, project) for project in (float_matmul, float_sum)]
+    for form in (EagerHead(head), *per_layer, SplitHead(head, dtype)):
         assert relative_error(form(layers, mask), exact) < PEER_TOLERANCE
 
 
@@ -94,7 +96,7 @@ def test_ours_is_held_to_twice_eager():
 
 
 def test_a_row_has_all_forms(head, mask):
-    row = measure(CASE, head, eager_forms(head, CASE.dtype), CONDITIONS, mask)
+    row = measure(CASE, head, eager_forms(head, CASE.dtype), CONDITIONS, [], mask)
     ours = row["forms"][OURS]
     scored_bytes = 3 * 4 * 8 * 64 * 2 * (1.0 if mask is None else 0.5)
     assert row["scored_percent"] == (100.0 if mask is None else 50.0)
@@ -103,35 +105,51 @@ def test_a_row_has_all_forms(head, mask):
     assert row["left_out"] == {}
 
 
-def test_a_wrong_form_is_not_timed(monkeypatch, head):
-    def sample(*_):
-        raise AssertionError("timed")
+def wrong(form):
+    return lambda *inputs: form(*inputs) + 0.01
 
-    monkeypatch.setattr(score_measure, "sample_in_turns", sample)
+
+def test_ours_is_not_timed_when_wrong(monkeypatch, head):
+    monkeypatch.setattr(score_measure, "sample_in_turns", None)
     forms = eager_forms(head, CASE.dtype)
-    for name in forms:
-        wrong = {**forms, name: lambda layers, form=forms[name]: form(layers) + 0.01}
-        with pytest.raises(WrongAnswer, match=name):
-            measure(CASE, head, wrong, CONDITIONS)
+    forms[OURS] = wrong(forms[OURS])
+    with pytest.raises(WrongAnswer, match=OURS):
+        measure(CASE, head, forms, CONDITIONS, [])
 
 
-def test_a_peer_out_of_memory_is_left_out(head):
+@pytest.mark.parametrize("name", ["eager", "per_layer"])
+def test_a_wrong_peer_is_left_out_and_noted(head, name):
+    forms, failures = eager_forms(head, CASE.dtype), []
+    forms[name] = wrong(forms[name])
+    row = measure(CASE, head, forms, CONDITIONS, failures)
+    assert row["forms"][name] is None and name not in row["speedup"]
+    assert row["left_out"][name].startswith("wrong answer: ")
+    assert row["forms"][OURS]["p50_ms"] > 0
+    assert len(failures) == 1 and f"tiny, bfloat16, 4 x 8: {name}: error" in failures[0]
+
+
+def test_a_peer_that_does_not_run_is_left_out(head):
     def too_large(_):
         raise torch.OutOfMemoryError("out of memory\nand more")
 
-    forms = {**eager_forms(head, CASE.dtype), "eager": too_large}
-    row = measure(CASE, head, forms, CONDITIONS)
-    assert row["forms"]["eager"] is None
-    assert row["left_out"] == {"eager": "OutOfMemoryError: out of memory"}
+    def too_many_registers(_):
+        raise OutOfResources(99, 88, "registers")
+
+    failures = []
+    forms = {**eager_forms(head, CASE.dtype), "eager": too_large, "per_layer": too_many_registers}
+    row = measure(CASE, head, forms, CONDITIONS, failures)
+    assert row["forms"]["eager"] is None and failures == []
+    assert row["left_out"]["eager"] == "OutOfMemoryError: out of memory"
+    assert row["left_out"]["per_layer"].startswith("OutOfResources: out of resource")
     with pytest.raises(torch.OutOfMemoryError):
-        measure(CASE, head, {OURS: too_large}, CONDITIONS)
+        measure(CASE, head, {OURS: too_large}, CONDITIONS, [])
 
 
 def test_compiling_stops_when_its_time_is_up(head):
     budget = CompileBudget(1e-9)
     first, second = (CompiledForm(PerLayerHead(head), budget) for _ in range(2))
     forms = {**eager_forms(head, CASE.dtype), "compiled_a": first, "compiled_b": second}
-    row = measure(CASE, head, forms, CONDITIONS)
+    row = measure(CASE, head, forms, CONDITIONS, [])
     assert row["forms"]["compiled_a"] is not None  # it had begun
     assert row["forms"]["compiled_b"] is None
     assert row["left_out"]["compiled_b"].startswith(NotCompiled.__name__)
@@ -147,9 +165,8 @@ def test_the_grid_of_a_gpu():
 
 @pytest.mark.parametrize("floor, passes", [(4.0, True), (7.0, False)])
 def test_the_floor(floor, passes):
-    record = {"failures": [], "rows": [{"speedup": {"eager": 6.0}}, {"speedup": {}}]}
+    record = {"rows": [{"speedup": {"eager": 6.0}}, {"speedup": {}}]}
     assert (score.verdict(record, floor) == 0) is passes
-    assert score.verdict({**record, "failures": ["x"]}, 0.0) != 0
 
 
 def test_gradients_are_those_of_autograd(head, layers):
@@ -165,13 +182,45 @@ def test_gradients_are_those_of_autograd(head, layers):
             assert relative_error(actual, gradient, least_scale=1e-30) < PEER_TOLERANCE, name
 
 
-def test_a_wrong_running_score_is_noticed(monkeypatch, head, layers):
-    step.check_running(layers, head, EagerHead(head))
-    update = step.RunningScore.update
+@pytest.mark.parametrize("field", ["scores", "rewards", "gates"])
+def test_wrong_values_of_tokens_are_noticed(monkeypatch, field):
+    assert score.measure_token_scores(CASE, CONDITIONS)["p50_ms"] > 0
+    right = score.score_candidates
 
-    def twice(self, states, active):
+    def off(*args, **kwargs):
+        values = right(*args, **kwargs)
+        return values._replace(**{field: getattr(values, field) + 0.01})
+
+    monkeypatch.setattr(score, "score_candidates", off)
+    with pytest.raises(WrongAnswer, match=f"{field} of tokens"):
+        score.measure_token_scores(CASE, CONDITIONS)
+
+
+def test_a_wrong_running_score_is_noticed(monkeypatch, head, layers):
+    running_forms.check_running(layers, head, EagerHead(head))
+    update = running_forms.RunningScore.update
+
+    def all_active(self, states, active):
         update(self, states, torch.ones_like(active))
 
-    monkeypatch.setattr(step.RunningScore, "update", twice)
+    monkeypatch.setattr(running_forms.RunningScore, "update", all_active)
     with pytest.raises(WrongAnswer, match="RunningScore"):
-        step.check_running(layers, head, EagerHead(head))
+        running_forms.check_running(layers, head, EagerHead(head))
+
+
+@pytest.mark.parametrize("updates", [0, 2, 4])
+def test_a_replay_that_adds_nothing_or_too_much_is_noticed(head, layers, updates):
+    steps = [layer[:, :1] for layer in layers]
+    active = torch.ones(4, dtype=torch.bool, device=DEVICE)
+    eager = running_forms.EagerRunning(EagerHead(head).requires_grad_(False), 4, DEVICE)
+    for running in (step.RunningScore(head, 4, DEVICE), eager):
+
+        def run(times, running=running):
+            for _ in range(times):
+                running.update(steps, active)
+
+        arguments = ("name", running, lambda: run(3), 3, steps, head)
+        running_forms.check_growth(*arguments)
+        wrong_run = (*arguments[:2], lambda: run(updates), *arguments[3:])  # noqa: B023
+        with pytest.raises(WrongAnswer, match="name: 3 updates"):
+            running_forms.check_growth(*wrong_run)

@@ -18,7 +18,7 @@ CPU = {
     "date": "2026-01-02",
 }
 GPU = {**CPU, "device": "NVIDIA H200", "triton": "3.6.0", "cuda": "13.0"}
-BANDWIDTH = {"read_gb_per_s": 4200.0, "copy_gb_per_s": 4100.0}
+BANDWIDTH = {"read_gb_per_s": 4200.0, "copy_gb_per_s": 4100.0, "fastest_read": "amax"}
 FORM = {
     "p50_ms": 0.5,
     "gb_per_s": 4000.0,
@@ -91,18 +91,19 @@ def test_score_on_a_gpu(tmp_path):
     ours = record["rows"][0]["forms"]["swift_kernels"]
     ours["gb_per_s"] = 4000.0
     hidden = {**record["rows"][0], "num_candidates": 64, "num_tokens": 128}
-    hidden["forms"] = {"swift_kernels": {**ours, "read_percent": 91.0}}
-    record["rows"].append(hidden)
+    hidden["forms"] = {"swift_kernels": {**ours, "gb_per_s": 3822.0}}
+    record["rows"].append({**hidden, "compiled_for": "any size"})
+    record["rows"][0]["compiled_for"] = "this size"
     record["host_us"] = {"2 layers": 31.4}
     record["left_padded"] = {**record["rows"][0], "speedup": {}}
     write(tmp_path, "nvidia-h200", "score", record)
     text = render("score-gpu", tmp_path)
-    values = "0.500 | 4,000 | 95% | 98% | 11.0x | 1.50x | 1.31x | 3.0 MiB"
+    values = "0.500 | 4,000 | 95% | 98% | 11.0x | 1.50x | 1.31x (own size) | 3.0 MiB"
     assert f"| Abacus-8B | 16 x 512 | bfloat16 | {values} |" in text
     assert "| Abacus-8B, half of it padding | 16 x 512 |" in text
     assert "64 x 128" not in text
     assert "the 2 inputs in bfloat16 with 8,192 tokens and more: 91% to 95%" in text
-    assert "4,200 GB/s read" in text and "31 us (2 layers)" in text
+    assert "4,200 GB/s read (by amax)" in text and "31 us (2 layers)" in text
 
 
 def test_a_peer_out_of_memory(tmp_path):
@@ -116,18 +117,27 @@ def test_a_peer_out_of_memory(tmp_path):
 def test_wrong_answers_show(tmp_path):
     record = {**score_record(CPU), "failures": ["a", "b"]}
     write(tmp_path, "abacus", "score", record)
-    assert "2 inputs gave a wrong answer" in render("score-cpu", tmp_path)
+    assert "2 inputs or forms failed" in render("score-cpu", tmp_path)
     write(tmp_path, "abacus", "score", {**record, "rows": []})
-    assert f"{NOT_MEASURED}\n\n2 inputs gave" in render("score-cpu", tmp_path)
+    assert f"{NOT_MEASURED}\n\n2 inputs or forms" in render("score-cpu", tmp_path)
+
+
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_a_stopped_run_shows(tmp_path, is_complete):
+    write(tmp_path, "abacus", "score", {**score_record(CPU), "complete": is_complete})
+    assert ("stopped before its end" in render("score-cpu", tmp_path)) is not is_complete
 
 
 def test_train_step(tmp_path):
     forms = {"swift_kernels": FORM, "eager": None, "per_layer": {**FORM, "p50_ms": 1.25}}
+    forms["other"] = None
     row = {**INPUT, "forms": forms, "speedup": {"per_layer": 2.5}}
+    row["left_out"] = {"eager": "OutOfMemoryError: 9 GiB", "other": "wrong answer: 1e-2"}
     write(tmp_path, "nvidia-h200", "train_step", {"machine": GPU, "rows": [row]})
     text = render("train-step-gpu", tmp_path)
     assert "| Abacus-8B | bfloat16 | 16 x 512 | swift_kernels | 0.50 | 3 MiB | - |" in text
     assert "|  |  |  | eager | out of memory | - | - |" in text
+    assert "|  |  |  | other | wrong answer | - | - |" in text
     assert "|  |  |  | per_layer | 1.25 | 3 MiB | 2.5x |" in text
 
 
@@ -181,6 +191,9 @@ def test_evaluation(tmp_path):
     text = render("evaluation", tmp_path)
     assert "10 questions, 8 samples each." in text
     assert "| **SWIFT's pick** | 0.200 | 0.000 to 0.500 |" in text
+    assert "Abacus" not in text
+    write(tmp_path, "abacus", "evaluate_basics_test", {**record, "machine": CPU})
+    assert "10 questions, 8 samples each. 2 CPU cores, Abacus" in render("evaluation", tmp_path)
     assert "2.50 times as often" in text and "+0.050 over" in text
 
 

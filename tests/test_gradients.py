@@ -10,7 +10,9 @@ from reference_inputs import (
     assert_accurate,
     cumulative_lengths,
     eager_scores,
+    eager_values,
     exact_scores,
+    exact_values,
     random_head,
     random_layers,
 )
@@ -107,7 +109,7 @@ def test_state_gradients(gated):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("gate_bias", [-12.0, -25.0, 30.0])
+@pytest.mark.parametrize("gate_bias", [-200.0, -25.0, -12.0, 30.0])
 def test_gates_that_are_shut_or_open(gate_bias, backend):
     """Below the floor the score is no longer an average, and its gradient another one."""
     head = random_head(2, 24)
@@ -122,3 +124,17 @@ def test_gates_that_are_shut_or_open(gate_bias, backend):
     assert_gradients_accurate(actual[:2], exact[:2], eager[:2])  # of the reward
     for one, exact_one in zip(actual[2:], exact[2:], strict=True):  # of the gate, often tiny
         torch.testing.assert_close(one.double(), exact_one, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("index", [0, 1], ids=["rewards", "gates"])
+def test_of_one_kind_of_token_value(index, backend):
+    """The other kind has a gradient of 0 at every token, and hides none of these."""
+    head, layers = random_head(2, 24), random_layers((2, 3, 7, 24))
+    values = score_candidates(layers, head, backend=backend, return_token_scores=True)[1:]
+    actual = head_gradients(values[index].square().sum(1), head)
+    exact = exact_head_gradients(head, lambda x: exact_values(layers, x)[index].square().sum(1))
+    eager = head_gradients(eager_values(layers, head)[index].square().sum(1), head)
+    with_gradient = [None not in (one, other) for one, other in zip(actual, exact, strict=True)]
+    rows = [[row[i] for i in range(4) if with_gradient[i]] for row in (actual, exact, eager)]
+    assert_gradients_accurate(*rows)

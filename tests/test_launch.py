@@ -43,13 +43,13 @@ def test_score_table(case):
     (n, t, num_layers, hidden_size, itemsize), expected = SCORE_TABLE[case]
     sizes = score_launch(n, t, num_layers, hidden_size, itemsize=itemsize, num_sms=132)
     block_t, block_h, vector, *rest = expected
-    assert sizes[:-1] == ScoreLaunch(block_t, block_h, vector, 32, *rest, 4, None)[:-1]
+    assert sizes[:-2] == ScoreLaunch(block_t, block_h, vector, 32, *rest, 4, None, 1)[:-2]
 
 
 def test_step_table():
     for n, (block_n, num_tiles) in {1: (16, 1), 16: (16, 1), 17: (32, 1), 256: (64, 4)}.items():
         sizes = step_launch(n, 33, 4096, itemsize=2, num_sms=132)
-        assert sizes[:-1] == StepLaunch(block_n, 64, 8, 32, num_tiles, 132, 16, 4, None)[:-1]
+        assert sizes[:-2] == StepLaunch(block_n, 64, 8, 32, num_tiles, 132, 16, 4, None, 1)[:-2]
 
 
 def test_gradient_table():

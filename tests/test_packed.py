@@ -204,3 +204,28 @@ def test_backend_that_was_asked_for_runs(backend, monkeypatch):
     layers, _ = packed_layers(2, 7, 24)
     score_packed(layers, random_head(2, 24), cumulative_lengths([3, 4]), backend=backend)
     assert ran == [{"triton": "fused_score", "torch": "token_values"}[backend]]
+
+
+@pytest.mark.parametrize("masked", [False, True], ids=["all", "masked"])
+def test_what_lies_behind_the_last_candidate_is_not_scored(backend, masked):
+    head = random_head(2, 24)
+    layers, _ = packed_layers(2, 40, 24)
+    cu_seqlens = cumulative_lengths([17, 0, 9])
+    mask = torch.arange(40, device=DEVICE) % 3 > 0 if masked else None
+    part = None if mask is None else mask[:26]
+    dirty = [torch.cat([layer[:26], layer[26:] * float("nan")]) for layer in layers]
+    results = [
+        score_packed(states, head, cu_seqlens, m, backend=backend, return_token_scores=True)
+        for states, m in ((dirty, mask), ([layer[:26] for layer in layers], part))
+    ]
+    longer, exact = results
+    torch.testing.assert_close(longer.scores, exact.scores)
+    for values, expected in zip(longer[1:], exact[1:], strict=True):
+        assert values[26:].isnan().all()
+        torch.testing.assert_close(values[:26], expected, equal_nan=True)
+    gradients = []
+    for result in results:
+        result.scores[::2].sum().backward()
+        gradients.append(head.reward_weight.grad.clone())
+        head.zero_grad()
+    torch.testing.assert_close(*gradients)

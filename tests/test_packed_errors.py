@@ -58,12 +58,14 @@ CU_SEQLENS = {
     "number": (torch.tensor(10), ValueError, r"shape \(\)"),
     "two_dims": (numbers(0, 10)[None], ValueError, r"shape \(1, 2\)"),
     "other_device": (numbers(0, 10).to("meta"), ValueError, "is on meta"),
-    "not_from_0": (numbers(1, 10), ValueError, r"\[1, 10\].*start with 0"),
-    "too_short": (numbers(0, 9), ValueError, r"\[0, 9\].*end with 10"),
-    "too_long": (numbers(0, 11, dtype=torch.int64), ValueError, r"\[0, 11\].*end with 10"),
-    "falling": (numbers(0, 7, 3, 10), ValueError, r"\[0, 7, 3, 10\].*never fall"),
-    "no_candidate": (numbers(0), ValueError, r"\[0\].*end with 10"),
-    "lengths": (numbers(4, 6), ValueError, r"\[4, 6\].*start with 0"),
+    "not_from_0": (numbers(1, 10), ValueError, "from 1 to 10; .*start with 0"),
+    "too_long": (
+        numbers(0, 11, dtype=torch.int64),
+        ValueError,
+        "from 0 to 11; .*end with at most 10",
+    ),
+    "falling": (numbers(0, 7, 3, 10), ValueError, "falls after number 1; .*never fall"),
+    "lengths": (numbers(4, 6), ValueError, "from 4 to 6; .*start with 0"),
 }
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.utils.checkpoint
 
 from reference_gradients import (
     assert_gradients_accurate,
@@ -51,11 +52,11 @@ def test_layers_of_a_subset(backend):
 def test_transposed_states(backend):
     head = random_head(2, 24)
     layers = random_layers((2, 3, 7, 24))
-    expected = head_gradients(score_candidates(layers, head, backend=backend), head)
     transposed = [layer.transpose(0, 1).contiguous().transpose(0, 1) for layer in layers]
     actual = head_gradients(score_candidates(transposed, head, backend=backend), head)
-    for one, other in zip(actual, expected, strict=True):
-        assert torch.equal(one, other)
+    exact = exact_head_gradients(head, lambda double: exact_scores(layers, double))
+    eager = head_gradients(eager_scores(layers, head), head)
+    assert_gradients_accurate(actual, exact, eager)
 
 
 @pytest.mark.parametrize("mask", ["all", "left_padding", "empty_row"])
@@ -127,3 +128,35 @@ def test_no_graph_where_none_is_needed(backend):
     layers = random_layers((2, 3, 7, 24))
     assert score_candidates(layers, head, backend=backend).requires_grad
     assert not score_candidates(layers, head.requires_grad_(False), backend=backend).requires_grad
+
+
+def test_under_activation_checkpointing(backend):
+    head = random_head(2, 24)
+    layers = random_layers((2, 3, 7, 24))
+
+    def score(*states):
+        return score_candidates(states, head, backend=backend)
+
+    expected = head_gradients(score(*layers), head)
+    again = torch.utils.checkpoint.checkpoint(score, *layers, use_reentrant=False)
+    for one, other in zip(head_gradients(again, head), expected, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_of_scores_that_are_changed_in_place(backend):
+    head = random_head(2, 24)
+    mask = MASKS["empty_row"](3, 7)
+    scores = score_candidates(random_layers((2, 3, 7, 24)), head, mask, backend=backend)
+    expected = head_gradients(torch.where(scores < -5, -5, scores), head)
+    scores = score_candidates(random_layers((2, 3, 7, 24)), head, mask, backend=backend)
+    for one, other in zip(head_gradients(scores.clamp_(min=-5), head), expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_only_the_bias_learns(backend):
+    head = random_head(2, 24).requires_grad_(False)
+    head.reward_bias.requires_grad_()
+    layers = random_layers((2, 3, 7, 24))
+    score_candidates(layers, head, backend=backend).sum().backward()
+    torch.testing.assert_close(head.reward_bias.grad, torch.tensor(3.0, device=DEVICE))
+    assert head.reward_weight.grad is None
