@@ -144,6 +144,36 @@ def test_the_whole_comparison_with_tiny_models(run, capsys):
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["latency"] is not None
 
 
+def test_a_count_keeps_the_times_of_the_same_lengths(run):
+    measured = run("--device", "cpu")["latency"]
+    assert measured["machine"]["torch"] == torch.__version__
+    assert run("--flops-only")["latency"] == json.loads(json.dumps(measured))
+    assert run("--flops-only", "--response-tokens", "6")["latency"] is None
+
+
+def test_what_was_timed_before_the_end_is_kept(run, tmp_path, monkeypatch):
+    def stop(model, workload):
+        path = tmp_path / "reward_models_small.json"
+        records.append(json.loads(path.read_text(encoding="utf-8")))
+        if model.name == "UltraRM-13b":
+            raise RuntimeError("out of memory")
+        if len(records) == len(REWARD_MODELS):
+            raise KeyboardInterrupt
+        return [{"name": model.name, "batch": 1, "p50_ms": 1.0}]
+
+    records = []
+    monkeypatch.setattr(reward_latency, "reward_model_latency", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run("--device", "cpu")
+    for num_timed, record in enumerate(records):
+        assert record["complete"] is False
+        assert len(record["latency"]["swift"]) == 2 * len(POLICIES)
+        assert len(record["latency"]["reward_models"]) == min(num_timed, 5)
+        assert "batch 1:" in render(record) or num_timed == 0
+        assert "batch 16:" not in render(record)
+    assert records[-1]["failures"] == ["UltraRM-13b: RuntimeError: out of memory"]
+
+
 def test_flops_only_measures_no_time(run):
     record = run("--device", "cpu", "--flops-only")
     assert record["latency"] is None

@@ -1,5 +1,7 @@
 """The benchmarks' own correctness: the peers compute the score, and a wrong answer is noticed."""
 
+import functools
+
 import pytest
 import torch
 from triton.runtime.errors import OutOfResources
@@ -22,6 +24,7 @@ from oracle import (
     relative_error,
 )
 from reference_inputs import exact_scores as independent_scores
+from running_forms import check_growth
 from score_forms import OURS, Case, CompileBudget, CompiledForm, NotCompiled, eager_forms
 from score_measure import Conditions, measure
 from shapes import SHAPES, ModelShape
@@ -219,8 +222,7 @@ def test_a_replay_that_adds_nothing_or_too_much_is_noticed(head, layers, updates
             for _ in range(times):
                 running.update(steps, active)
 
-        arguments = ("name", running, lambda: run(3), 3, steps, head)
-        running_forms.check_growth(*arguments)
-        wrong_run = (*arguments[:2], lambda: run(updates), *arguments[3:])  # noqa: B023
+        expected = (3, steps, head)
+        check_growth("name", running, functools.partial(run, 3), *expected)
         with pytest.raises(WrongAnswer, match="name: 3 updates"):
-            running_forms.check_growth(*wrong_run)
+            check_growth("name", running, functools.partial(run, updates), *expected)

@@ -1,4 +1,4 @@
-"""Memory that launches share: per stream, growing, and never in a CUDA graph. CUDA is played here."""
+"""Memory that launches share: kept per stream, growing, never in a CUDA graph. CUDA is played."""
 
 import pytest
 import torch

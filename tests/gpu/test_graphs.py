@@ -87,7 +87,7 @@ def test_running_score(num_candidates):
     active = torch.ones(num_candidates, dtype=torch.bool, device=DEVICE)
     captured, eager = (RunningScore(head, num_candidates) for _ in range(2))
     graph, _ = capture(lambda: captured.update(step, active))
-    for tensor in (captured.weighted_sum, captured.gate_sum, captured.has_tokens):
+    for tensor in (captured.sums, captured.has_tokens):
         tensor.zero_()
     for seed in range(2, 8):
         refill(step, seed)
