@@ -6,8 +6,8 @@ import torch
 from eager_head import EagerHead
 from machine import default_device
 from oracle import random_head, random_layers
+from running_forms import EagerRunning, check_running
 from shapes import SHAPES
-from step import EagerRunning, check_running
 from swift_kernels import RunningScore
 from timing import synchronize
 

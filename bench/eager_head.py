@@ -40,18 +40,26 @@ def float_sum(layer: Tensor, weight: Tensor) -> Tensor:
     return torch.stack([(floats * row).sum(-1) for row in weight], dim=-1)  # [N, T, R]
 
 
-def split_matmul(layer: Tensor, weight: Tensor) -> Tensor:
+def split_matmul(layer: Tensor, parts: Tensor) -> Tensor:
     """A matrix product in the layer's own dtype, with float32 sums: no copy of the layer.
 
-    The weights are split into a high and a low part of that dtype, so their error is about 2^-17
-    in bfloat16, not 2^-9. Needs the `out_dtype` of `torch.mm`, which exists for CUDA only, and
-    has no gradient here.
+    Needs the `out_dtype` of `torch.mm`, which exists for CUDA only, and has no gradient here.
+
+    Args:
+        parts: `[2 * R, H]`, of `split_weight`.
     """
-    high = weight.to(layer.dtype)
-    low = (weight - high).to(layer.dtype)
-    parts = torch.cat([high, low])  # [2 * R, H]
     products = torch.mm(layer.flatten(0, 1), parts.T, out_dtype=torch.float32)  # [N*T, 2 * R]
-    return products.view(*layer.shape[:2], 2, len(weight)).sum(2)  # [N, T, R]
+    return products.view(*layer.shape[:2], 2, -1).sum(2)  # [N, T, R]
+
+
+def split_weight(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """`[L, R, H]` float32 as a high and a low part of that dtype, `[L, 2 * R, H]`.
+
+    The error of their sum is about 2^-17 in bfloat16, not 2^-9.
+    """
+    high = weight.to(dtype)
+    low = (weight - high).to(dtype)
+    return torch.cat([high, low], dim=1)
 
 
 class PerLayerHead(torch.nn.Module):
@@ -59,7 +67,7 @@ class PerLayerHead(torch.nn.Module):
 
     Args:
         head: gated.
-        project: `(layer [N, T, H], weight [R, H]) -> [N, T, R]`, one of those above.
+        project: `(layer [N, T, H], weight [R, H]) -> [N, T, R]`, in float32.
     """
 
     def __init__(
@@ -78,6 +86,14 @@ class PerLayerHead(torch.nn.Module):
             projected = projected + self.project(layer, weight)  # [N, T, R]
         rewards, gates = projected.unbind(-1)
         return average(rewards, gates.sigmoid(), attention_mask)
+
+
+class SplitHead(PerLayerHead):
+    """As `PerLayerHead`, for states of a 16-bit dtype, which are never converted."""
+
+    def __init__(self, head: RewardHead, dtype: torch.dtype):
+        super().__init__(head, split_matmul)
+        self.weight = torch.nn.Parameter(split_weight(self.weight.detach(), dtype))
 
 
 def average(rewards: Tensor, gates: Tensor, attention_mask: Tensor | None) -> Tensor:

@@ -10,9 +10,10 @@ compiled. The last line is JSON.
 """
 
 import argparse
+import functools
 import statistics
+import sys
 import time
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -23,10 +24,10 @@ from tqdm import trange
 from transformers import PreTrainedModel
 
 from baselines import POLICIES, build_policy
-from machine import default_device, machine
-from records import add_run_arguments, print_record, save_record
+from generated_scores import check_generated
+from records import add_run_arguments
+from script import Script
 from swift_bon import BestOfNDecoding, load_model
-from swift_bon.decoding import ScoredDecoding
 from swift_bon.heads import load_head
 from swift_bon.prompts import pad_left, render_prompts
 from swift_bon.tasks import load_task
@@ -61,22 +62,24 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.candidates, arguments.tokens, arguments.pairs = [PROMPTS], 4, 2
-    device = default_device()
+    script = Script(
+        "generate_overhead", arguments, random_weights=arguments.random_config is not None
+    )
     if arguments.random_config:
         policy = RANDOM_CONFIGS[arguments.random_config]
-        subject = random_subject(policy, device, small=arguments.quick)
+        subject = random_subject(policy, script.device, small=arguments.quick)
     else:
         subject = named_subject(arguments.model, arguments.head)
-    record = {"benchmark": "generate_overhead", "machine": machine(), "model": subject.name}
-    record["random_weights"] = arguments.random_config is not None
-    record["rows"] = []
+    script.record["model"] = subject.name
     for candidates in arguments.candidates:
-        row = measure(subject, candidates, arguments.tokens, arguments.pairs)
-        record["rows"].append(row)
-        print(describe(row), flush=True)
-        save_record("generate_overhead", record, arguments)  # what is done stays
-    print_table(record)
-    print_record(record)
+        row = script.attempt(
+            f"{subject.name}, {candidates} candidates",
+            functools.partial(measure, subject, candidates, arguments.tokens, arguments.pairs),
+        )
+        if row is not None:
+            script.add(row, describe(row))
+    print_table(script.record)
+    sys.exit(script.finish())
 
 
 def named_subject(model_name: str, head_name: str | None) -> Subject:
@@ -100,7 +103,11 @@ def random_subject(policy: str, device: torch.device, *, small: bool) -> Subject
 
 
 def measure(subject: Subject, candidates: int, tokens: int, pairs: int) -> dict:
-    """Check that scoring changes no token, then time pairs; a row of the record."""
+    """Check the tokens and the scores, then time pairs; a row of the record.
+
+    Raises:
+        WrongAnswer: scoring changes a token, or scores wrongly.
+    """
     device = subject.model.device
 
     def generate(**kwargs):
@@ -115,7 +122,7 @@ def measure(subject: Subject, candidates: int, tokens: int, pairs: int) -> dict:
             **kwargs,
         )
 
-    check_same_tokens(generate, subject.head)
+    score_error = check_generated(subject.model, subject.inputs, subject.head, generate)
     runs = {
         True: lambda: generate(custom_generate=BestOfNDecoding(subject.head)),
         False: generate,
@@ -138,6 +145,7 @@ def measure(subject: Subject, candidates: int, tokens: int, pairs: int) -> dict:
         "candidates": candidates,
         "tokens_per_candidate": tokens,
         "pairs": pairs,
+        "score_error_of_spread": float(f"{score_error:.2e}"),
         "overhead_percent": round(100 * (middle - 1), 2),
         "overhead_percent_p25": round(100 * (lower - 1), 2),
         "overhead_percent_p75": round(100 * (upper - 1), 2),
@@ -172,14 +180,6 @@ class UpdateClock:
 
     def __exit__(self, *_) -> None:
         RunningScore.update = self.update
-
-
-def check_same_tokens(generate: Callable, head: RewardHead) -> None:
-    """Scoring changes no token: a wrong answer is not worth timing."""
-    plain = generate()
-    scored = generate(custom_generate=ScoredDecoding(head))
-    if not torch.equal(plain, scored.output) or not scored.scores.isfinite().all():
-        raise SystemExit("generate writes other tokens with scoring than without")
 
 
 def describe(row: dict) -> str:

@@ -29,6 +29,7 @@ def machine() -> dict[str, str | int | None]:
         "torch": torch.__version__,
         "triton": _version("triton"),
         "transformers": _version("transformers"),
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
         "cuda": (torch.version.cuda or torch.version.hip) if is_gpu else None,
         "driver": _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"),
         "commit": commit(),

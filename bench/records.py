@@ -62,6 +62,12 @@ def write_record(name: str, record: dict, folder: Path | None) -> Path:
     return folder / f"{name}.json"
 
 
+def read_record(name: str, folder: Path | None) -> dict | None:
+    """What `write_record` wrote there, if anything."""
+    path = (RESULTS / machine_slug() if folder is None else folder) / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
 def print_record(record: dict) -> None:
     """The record as one line of JSON: the last line of a benchmark's output."""
     print(json.dumps(record, allow_nan=False), flush=True)

@@ -1,5 +1,6 @@
 """Milliseconds per candidate of the reward models and of SWIFT, on random weights in bfloat16."""
 
+import functools
 import gc
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,8 +11,10 @@ from tqdm import tqdm
 
 from baselines import POLICIES, REWARD_MODELS, RewardModel, build_policy, build_reward_model
 from eager_head import EagerHead
+from failures import RUN_ERRORS, note_failure, why
+from oracle import WrongAnswer
 from swift_kernels import RewardHead, RunningScore, score_candidates
-from timing import Timing, time_device
+from timing import Timing, time_wall
 
 MIN_RUNS = 5
 CHECKED_TOKENS = 4
@@ -29,19 +32,31 @@ class Workload(NamedTuple):
 
 
 @torch.no_grad()
-def all_latencies(workload: Workload) -> dict:
+def all_latencies(
+    workload: Workload, failures: list[str], save: Callable[[dict], None] = lambda latency: None
+) -> dict:
+    """SWIFT's policies, then the reward models; `save` gets what is done after each of them.
+
+    A model that is wrong or does not run is in `failures`, and has no rows.
+    """
     torch.manual_seed(0)
-    rows: dict[str, list[dict]] = {"reward_models": [], "swift": []}
-    with tqdm(total=len(REWARD_MODELS) + len(POLICIES), unit="model", leave=False) as bar:
-        for model in REWARD_MODELS:
-            rows["reward_models"] += reward_model_latency(model, workload)
-            _free_memory()
-            bar.update()
-        for policy in POLICIES:
-            rows["swift"] += swift_latency(policy, workload)
-            _free_memory()
-            bar.update()
-    return {"dtype": "bfloat16", "batches": list(workload.batches), **rows}
+    latency = {"dtype": "bfloat16", "batches": list(workload.batches)}
+    latency |= {"reward_models": [], "swift": []}
+    jobs = [("swift", name, functools.partial(swift_latency, name)) for name in POLICIES]
+    jobs += [
+        ("reward_models", model.name, functools.partial(reward_model_latency, model))
+        for model in REWARD_MODELS
+    ]
+    for side, name, measure in tqdm(jobs, unit="model", leave=False):
+        try:
+            latency[side] += measure(workload)
+        except WrongAnswer as error:
+            note_failure(f"{name}: {error}", failures)
+        except RUN_ERRORS as error:
+            note_failure(f"{name}: {why(error)}", failures)
+        save(latency)
+        _free_memory()
+    return latency
 
 
 def reward_model_latency(model: RewardModel, workload: Workload) -> list[dict]:
@@ -96,7 +111,10 @@ def time_head(head: RewardHead, batch: int, workload: Workload) -> Timing:
 
 
 def time_update(head: RewardHead, batch: int, workload: Workload) -> Timing:
-    """One `RunningScore.update`, which `generate` calls once per token of the batch."""
+    """One `RunningScore.update`, which `generate` calls once per token of the batch.
+
+    Waited for, which `generate` does not do: the host's time and the device's one after the other.
+    """
     shape = (batch, 1, head.hidden_size)
     steps = [
         [
@@ -146,7 +164,7 @@ def time_second_forward(model, head: RewardHead, batch: int, workload: Workload)
 
 
 def _time(function: Callable[[], Any], workload: Workload) -> Timing:
-    return time_device(function, workload.device, budget_ms=workload.budget_ms, min_runs=MIN_RUNS)
+    return time_wall(function, workload.device, budget_ms=workload.budget_ms, min_runs=MIN_RUNS)
 
 
 def _per_candidate(timing: Timing, batch: int) -> dict[str, float]:
@@ -160,12 +178,12 @@ def _random_ids(batch: int, num_tokens: int, vocab_size: int, device: torch.devi
 
 def _check_finite(name: str, values: Tensor) -> None:
     if not values.isfinite().all():
-        raise SystemExit(f"{name} gives NaN or infinity, so its time means nothing")
+        raise WrongAnswer(f"{name} gives NaN or infinity, so its time means nothing")
 
 
 def _check_close(name: str, actual: Tensor, expected: Tensor) -> None:
     if not torch.allclose(actual, expected, atol=1e-5, rtol=1e-4):
-        raise SystemExit(f"{name} gives {actual.tolist()}, the eager head {expected.tolist()}")
+        raise WrongAnswer(f"{name} gives {actual.tolist()}, the eager head {expected.tolist()}")
 
 
 def _free_memory() -> None:

@@ -8,18 +8,21 @@ are random: neither FLOPs nor latency depend on their values. The last line is J
 """
 
 import argparse
+import sys
+from pathlib import Path
 
 import torch
 from rich.console import Console
 
 from baselines import SCORE_READ
 from machine import default_device, machine
-from records import add_out_argument, print_record, write_record
+from records import add_out_argument, print_record, read_record, save_record
 from reward_flops import all_flops
 from reward_latency import Workload, all_latencies
 from reward_tables import (
     BATCHES,
     WAYS,
+    has_both,
     of_batch,
     ratio_ranges,
     rich_table,
@@ -39,30 +42,57 @@ BUDGET_MS = 1000.0
 def main(arguments: list[str] | None = None) -> dict:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--flops-only", action="store_true", help="no times")
-    parser.add_argument("--quick", action="store_true", help="fewer repetitions")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer repetitions, and no record without --out"
+    )
     parser.add_argument("--small", action="store_true", help="tiny models: a smoke test")
     parser.add_argument("--device", help="take the times there; without it on a GPU or not at all")
     parser.add_argument("--prompt-tokens", type=_count, default=128)
     parser.add_argument("--response-tokens", type=_count, default=512)
     add_out_argument(parser)
     options = parser.parse_args(arguments)
+    torch.set_float32_matmul_precision("highest")
     device = torch.device(options.device) if options.device else default_device()
     has_latency = not options.flops_only and (device.type == "cuda" or options.device is not None)
-    flops = all_flops(options.prompt_tokens, options.response_tokens, small=options.small)
-    latency = None
+    # a smoke test must not replace a measurement
+    name = "reward_models_small" if options.small else "reward_models"
+    tokens = options.prompt_tokens, options.response_tokens
+    failures: list[str] = []
+
+    def save(latency: dict | None, *, is_complete: bool = False) -> dict:
+        record = make_record(*tokens, flops, latency)
+        record |= {"complete": is_complete, "failures": failures}
+        save_record(name, record, options)
+        return record
+
+    flops = all_flops(*tokens, small=options.small)
+    latency = latency_on_disk(name, options.out, *tokens)
     if has_latency:
+        save(None)
         budget_ms = BUDGET_MS / 5 if options.quick else BUDGET_MS
-        tokens = options.prompt_tokens, options.response_tokens
-        latency = all_latencies(Workload(device, *tokens, BATCHES, budget_ms, options.small))
-    record = make_record(options.prompt_tokens, options.response_tokens, flops, latency)
+        workload = Workload(device, *tokens, BATCHES, budget_ms, options.small)
+        header = {"machine": machine()}
+        latency = header | all_latencies(workload, failures, lambda rows: save(header | rows))
+    record = save(latency, is_complete=True)
     console = Console()
     for title, rows in tables(record):
         console.print(rich_table(title, rows))
     console.print(sentences(record), highlight=False)
-    # a smoke test must not replace a measurement
-    write_record("reward_models_small" if options.small else "reward_models", record, options.out)
     print_record(record)
+    if failures:
+        sys.exit(f"{len(failures)} failures")
     return record
+
+
+def latency_on_disk(
+    name: str, folder: Path | None, prompt_tokens: int, response_tokens: int
+) -> dict | None:
+    """The times that this machine's record holds for the same lengths: a count keeps them."""
+    record = read_record(name, folder)
+    if record is None or record["latency"] is None:
+        return None
+    lengths = record["prompt_tokens"], record["response_tokens"]
+    return record["latency"] if lengths == (prompt_tokens, response_tokens) else None
 
 
 def make_record(
@@ -76,6 +106,7 @@ def make_record(
             "ratios": {
                 str(batch): ratio_ranges(of_batch(latency, batch), "p50_ms")
                 for batch in latency["batches"]
+                if has_both(of_batch(latency, batch))
             },
         }
     return {

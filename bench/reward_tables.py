@@ -43,13 +43,15 @@ def sentences(record: dict) -> str:
     if latency is None:
         return " ".join([*texts, "Times: not measured."])
     texts.append(
-        "Times are on the device, in bfloat16, with the attention that transformers takes by "
-        "default; what SWIFT adds is one RunningScore.update times the tokens."
+        f"Times ({latency['machine']['device']}) are what a caller waits for, host and device, in "
+        "bfloat16, with the attention that transformers takes by default; what SWIFT adds is one "
+        "RunningScore.update times the tokens, each waited for, as generate does not."
     )
     texts += [
         f"Time over SWIFT's head alone, batch {batch}: "
         f"{_head_text(of_batch(latency, batch), 'p50_ms')}."
         for batch in latency["batches"]
+        if has_both(of_batch(latency, batch))
     ]
     return " ".join([*texts, f"The paper reports {_range_text(paper['time'])}."])
 
@@ -63,6 +65,8 @@ def tables(record: dict) -> list[tuple[str, Rows]]:
         ("Reward models, milliseconds per candidate", _latency_rows(record)),
     ]
     for batch in latency["batches"] if latency is not None else ():
+        if not has_both(of_batch(latency, batch)):
+            continue
         rows = _swift_rows(of_batch(latency, batch), "p50_ms", _ms_text)
         result.append((f"SWIFT, milliseconds per candidate, batch {batch}{MORE}", rows))
     return result
@@ -86,6 +90,11 @@ def ratio_ranges(costs: dict, unit: str) -> dict[str, list[float]]:
         ]
         ranges[way] = [min(ratios), max(ratios)]
     return ranges
+
+
+def has_both(costs: dict) -> bool:
+    """Whether there is anything to compare."""
+    return bool(costs["reward_models"] and costs["swift"])
 
 
 def of_batch(latency: dict, batch: int) -> dict:
@@ -141,6 +150,8 @@ def _swift_rows(costs: dict, unit: str, text: Callable[[float], str]) -> Rows:
 def _head_text(costs: dict, unit: str) -> str:
     large = [model for model in costs["reward_models"] if model["name"] != SMALLEST]
     every = _range_text(ratio_ranges(costs, unit)["head"])
+    if not large:
+        return every
     without = _range_text(ratio_ranges({**costs, "reward_models": large}, unit)["head"])
     return f"{every} ({without} without the 1.7B model)"
 

@@ -12,22 +12,22 @@ import sys
 
 import torch
 
-from machine import default_device, machine
 from oracle import (
-    WrongAnswer,
     check_accuracy,
-    exact_scores,
+    exact_projection,
     left_padding,
     random_head,
     relative_error,
+    scores_of_projection,
 )
-from records import add_run_arguments, print_record, save_record
+from records import add_run_arguments
 from score_forms import Case, CompileBudget, compiled_forms, eager_forms
 from score_measure import Conditions, describe_row, measure, rates
 from score_table import print_table
+from script import Script
 from shapes import SHAPES, ModelShape
 from swift_kernels import score_candidates
-from timing import measured_bandwidth, peak_memory_bytes, time_device, time_host_us
+from timing import peak_memory_bytes, time_device, time_host_us
 
 NUM_CANDIDATES, NUM_TOKENS = (4, 16, 64), (128, 512, 1024)
 HEADLINE = Case(SHAPES["Llama-3.1-8B"], 16, 512, torch.bfloat16)
@@ -40,7 +40,7 @@ HOST_CASES = {  # too small for the device to be the slower one
     "33 layers of 4096": Case(SHAPES["Llama-3.1-8B"], 4, 8, torch.bfloat16),
 }
 HOST_CALLS = 20
-COMPILE_SECONDS = 100.0
+COMPILE_SECONDS = 80.0
 ROUNDS = {"cuda": 25, "cpu": 11}
 
 
@@ -50,33 +50,23 @@ def main() -> None:
     parser.add_argument("--floor", type=float, default=0.0, help="lowest ratio to the eager head")
     parser.add_argument("--compile", action="store_true", help="compiled peers on a CPU too")
     arguments = parser.parse_args()
-    device = default_device()
+    script = Script("score", arguments)
+    device = script.device
     is_gpu = device.type == "cuda"
-    bandwidth = measured_bandwidth(device)
-    print(
-        f"ceiling: {bandwidth.read_gb_per_s:.1f} GB/s read, "
-        f"{bandwidth.copy_gb_per_s:.1f} GB/s copied (read + written)",
-        flush=True,
-    )
-    budget = CompileBudget(COMPILE_SECONDS) if is_gpu or arguments.compile else None
     rounds = 3 if arguments.quick else ROUNDS[device.type]
-    conditions = Conditions(device, bandwidth, rounds)
-    rows, failures = [], []
-    record = {"benchmark": "score", "machine": machine(), "bandwidth": bandwidth._asdict()}
-    record |= {"rounds": rounds, "rows": rows, "failures": failures}
+    conditions = Conditions(device, script.measure_bandwidth(), rounds)
+    budget = CompileBudget(COMPILE_SECONDS) if is_gpu or arguments.compile else None
+    script.record["rounds"] = rounds
+    script.record["left_padded"] = script.record["token_scores"] = None
     headline = QUICK if arguments.quick else HEADLINE if is_gpu else CPU_HEADLINE
     with torch.no_grad():
-        for group in groups(is_gpu, arguments.quick):
-            run_group(*group, conditions, budget, rows, failures)
-            save_record("score", record, arguments)  # what is done stays
-        record["left_padded"] = measure_left_padded(headline, conditions, failures)
-        record["token_scores"] = measure_token_scores(headline, conditions, failures)
-        if is_gpu or arguments.quick:  # on a CPU the host is the device
-            record["host_us"] = {name: host_us(case, device) for name, case in HOST_CASES.items()}
-    save_record("score", record, arguments)
-    print_table(record)
-    print_record(record)
-    sys.exit(verdict(record, arguments.floor))
+        for cases, dynamic in groups(is_gpu, arguments.quick):
+            run_group(cases, dynamic, conditions, budget, script)
+            if headline in cases:
+                measure_extras(headline, conditions, script, has_host=is_gpu or arguments.quick)
+    print_table(script.record)
+    exit_code = script.finish()
+    sys.exit(exit_code or verdict(script.record, arguments.floor))
 
 
 def groups(is_gpu: bool, quick: bool) -> list[tuple[list[Case], bool]]:
@@ -108,42 +98,60 @@ def run_group(
     dynamic: bool,
     conditions: Conditions,
     budget: CompileBudget | None,
-    rows: list[dict],
-    failures: list[str],
+    script: Script,
 ) -> None:
-    """Measure the inputs one after the other; a wrong answer is kept for the end."""
+    """Measure the inputs one after the other; what fails is kept for the end."""
     shape, dtype = cases[0].shape, cases[0].dtype
     head = frozen_head(shape, conditions.device)
     forms = eager_forms(head, dtype)
     if budget is not None:
         forms |= compiled_forms(head, budget, dynamic=dynamic)
-    for case in cases:
+    compiled_for = None if budget is None else "any size" if dynamic else "this size"
+
+    def run(case: Case) -> dict:
         if conditions.device.type == "cuda":
             torch.cuda.empty_cache()  # the largest inputs need what the last ones left in pieces
-        try:
-            row = measure(case, head, forms, conditions)
-        except WrongAnswer as error:
-            note_failure(f"{case.describe()}: {error}", failures)
-        else:
-            rows.append(row)
-            print(describe_row(row), flush=True)
+        return measure(case, head, forms, conditions, script.failures)
+
+    for case in cases:
+        row = script.attempt(case.label(), lambda case=case: run(case))
+        if row is not None:
+            script.add(row | {"compiled_for": compiled_for}, describe_row(row))
 
 
-def measure_left_padded(case: Case, conditions: Conditions, failures: list) -> dict | None:
+def measure_extras(case: Case, conditions: Conditions, script: Script, *, has_host: bool) -> None:
+    """The headline with padding, with the scores of tokens, and the host's time of small inputs."""
+    record, device = script.record, conditions.device
+    record["left_padded"] = script.attempt(
+        "left-padded", lambda: measure_left_padded(case, conditions, script.failures)
+    )
+    record["token_scores"] = script.attempt(
+        "return_token_scores", lambda: measure_token_scores(case, conditions)
+    )
+    if has_host:  # on a CPU the host is the device
+        times = {
+            name: script.attempt(f"host, {name}", lambda small=small: host_us(small, device))
+            for name, small in HOST_CASES.items()
+        }
+        record["host_us"] = {name: time for name, time in times.items() if time is not None}
+    script.save()
+
+
+def measure_left_padded(case: Case, conditions: Conditions, failures: list[str]) -> dict:
     """Half of the tokens are padding: what is not scored need not be read."""
     head = frozen_head(case.shape, conditions.device)
     mask = left_padding(case.num_candidates, case.num_tokens, conditions.device)
-    try:
-        row = measure(case, head, eager_forms(head, case.dtype), conditions, mask)
-    except WrongAnswer as error:
-        note_failure(f"left-padded: {error}", failures)
-        return None
+    row = measure(case, head, eager_forms(head, case.dtype), conditions, failures, mask)
     print("left-padded: " + describe_row(row), flush=True)
     return row
 
 
-def measure_token_scores(case: Case, conditions: Conditions, failures: list) -> dict | None:
-    """The same input with the reward and the gate of every token returned as well."""
+def measure_token_scores(case: Case, conditions: Conditions) -> dict:
+    """The same input with the reward and the gate of every token returned as well.
+
+    Raises:
+        WrongAnswer: the scores, the rewards or the gates are off.
+    """
     device = conditions.device
     head = frozen_head(case.shape, device)
     layers = case.layers(device)
@@ -151,12 +159,11 @@ def measure_token_scores(case: Case, conditions: Conditions, failures: list) -> 
     def run():
         return score_candidates(layers, head, return_token_scores=True)
 
-    try:
-        error = relative_error(run().scores, exact_scores(layers, head))
-        check_accuracy("return_token_scores", error, None)
-    except WrongAnswer as wrong:
-        note_failure(str(wrong), failures)
-        return None
+    projected = exact_projection(layers, head)  # [N, T, 2]
+    rewards, gates = projected[..., 0], projected[..., 1].sigmoid()
+    answer, exact = run(), (scores_of_projection(projected), rewards, gates)
+    for name, actual, expected in zip(("scores", "rewards", "gates"), answer, exact, strict=True):
+        check_accuracy(f"{name} of tokens", relative_error(actual, expected), None)
     timing = time_device(run, device)
     return {
         **case.describe(),
@@ -177,15 +184,8 @@ def frozen_head(shape: ModelShape, device: torch.device):
     return random_head(shape.num_layers, shape.hidden_size, device).requires_grad_(False)
 
 
-def note_failure(message: str, failures: list) -> None:
-    failures.append(message)
-    print(f"WRONG: {message}", flush=True)
-
-
 def verdict(record: dict, floor: float) -> int | str:
-    """The exit code, or why it is 1."""
-    if record["failures"]:
-        return f"{len(record['failures'])} wrong answers"
+    """The exit code, or why it is 1: a ratio below the floor."""
     lowest = min((row["speedup"].get("eager", floor) for row in record["rows"]), default=0.0)
     if lowest < floor:
         return f"{lowest:.2f}x the eager form, expected at least {floor}x"

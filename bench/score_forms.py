@@ -10,10 +10,10 @@ from torch import Tensor
 from eager_head import (
     EagerHead,
     PerLayerHead,
+    SplitHead,
     compiled_per_layer,
     float_matmul,
     float_sum,
-    split_matmul,
 )
 from oracle import random_layers
 from shapes import ModelShape
@@ -38,6 +38,10 @@ class Case(NamedTuple):
     def layers(self, device: torch.device) -> list[Tensor]:
         size = (self.num_candidates, self.num_tokens, self.shape.hidden_size)
         return random_layers(self.shape.num_layers, size, self.dtype, device)
+
+    def label(self) -> str:
+        dtype = str(self.dtype).removeprefix("torch.")
+        return f"{self.shape.name}, {dtype}, {self.num_candidates} x {self.num_tokens}"
 
     def describe(self) -> dict:
         return {
@@ -92,7 +96,7 @@ def eager_forms(head: RewardHead, dtype: torch.dtype) -> dict[str, Form]:
         "per_layer": PerLayerHead(head).requires_grad_(False),
     }
     if head.reward_weight.is_cuda and dtype != torch.float32:
-        forms["per_layer_split"] = PerLayerHead(head, split_matmul).requires_grad_(False)
+        forms["per_layer_split"] = SplitHead(head, dtype).requires_grad_(False)
     return forms
 
 

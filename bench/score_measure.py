@@ -1,15 +1,17 @@
 """One input of the score's benchmark: every form checked, then all timed in turns."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from oracle import check_accuracy, exact_scores, relative_error
+from bandwidth import Bandwidth
+from failures import RUN_ERRORS, WRONG_ANSWER, note_failure, why
+from oracle import WrongAnswer, check_accuracy, exact_scores, relative_error
 from score_forms import OURS, Case, Form
 from swift_kernels import RewardHead
-from timing import Bandwidth, gb_per_s, peak_memory_bytes, percentiles, sample_in_turns
+from timing import gb_per_s, peak_memory_bytes, percentiles, sample_in_turns
 
 PLAIN_SUM = "plain_sum"  # reads the same bytes and does nothing else: a CPU's ceiling
 
@@ -27,70 +29,86 @@ def measure(
     head: RewardHead,
     forms: dict[str, Form],
     conditions: Conditions,
+    failures: list[str],
     mask: Tensor | None = None,
 ) -> dict:
     """Check every form against float64, then time them in turns; a row of the record.
 
-    A peer that cannot run, for want of memory or of a compiler, is None there, with the reason.
+    A peer that is wrong or cannot run, for want of memory or of a compiler, is None there, with
+    the reason; a wrong one is also in `failures`.
 
     Raises:
-        WrongAnswer: a form is off; nothing was timed.
+        WrongAnswer: ours is off; nothing was timed.
     """
     layers = case.layers(conditions.device)
+    exact = exact_scores(layers, head, mask)
     runs = {name: _bind(form, layers, mask) for name, form in forms.items()}
-    errors, left_out = check(runs, exact_scores(layers, head, mask))
-    runs = {name: run for name, run in runs.items() if name in errors}
+    errors, left_out = check(
+        runs, lambda answer: relative_error(answer, exact), failures, case.label()
+    )
     if conditions.device.type == "cpu" and mask is None:
         runs[PLAIN_SUM] = lambda: [layer.sum() for layer in layers]
-    samples = sample_in_turns(runs, conditions.device, conditions.rounds)
     scored = 1.0 if mask is None else mask.float().mean().item()
-    row = {**case.describe(), "scored_percent": round(100 * scored, 1)}
-    row["forms"] = dict.fromkeys([*forms, *samples])
-    for name, values in samples.items():
-        timing = percentiles(values)
-        row["forms"][name] = {
-            **{key: round(value, 5) for key, value in timing._asdict().items()},
-            **rates(scored * case.num_bytes, timing.p50_ms, conditions.bandwidth),
-            "peak_extra_bytes": peak_memory_bytes(runs[name], conditions.device),
-            "error": errors.get(name),
-        }
-    row["speedup"] = {
-        name: round(_median_ratio(values, samples[OURS]), 2)
-        for name, values in samples.items()
-        if name not in (OURS, PLAIN_SUM)
-    }
-    row["left_out"] = left_out
-    return row
+    row = {**case.describe(), "scored_percent": round(100 * scored, 1), "left_out": left_out}
+    return row | time_forms(runs, errors, left_out, scored * case.num_bytes, conditions)
 
 
 def check(
-    runs: dict[str, Callable[[], Tensor]], exact: Tensor
+    runs: dict[str, Callable[[], Any]],
+    error_of: Callable[[Any], float],
+    failures: list[str],
+    label: str,
 ) -> tuple[dict[str, float], dict[str, str]]:
     """The error of each form against float64, and why a peer was left out.
 
     Raises:
-        WrongAnswer: a peer is off, or ours is off by more than twice what eager is.
+        WrongAnswer: ours is off by more than twice what eager is.
     """
     errors: dict[str, float] = {}
     left_out: dict[str, str] = {}
     for name, run in runs.items():
         try:
-            answer = run()
-        except RuntimeError as error:  # of memory, of the compiler, of a library
+            error = float(f"{error_of(run()):.2e}")
+            if name != OURS:
+                check_accuracy(name, error, None)
+        except WrongAnswer as wrong:
+            note_failure(f"{label}: {wrong}", failures)
+            left_out[name] = f"{WRONG_ANSWER}: {wrong}"
+        except RUN_ERRORS as stopped:  # of memory, of the compiler, of a library
             if name == OURS:
                 raise
-            left_out[name] = why(error)
+            left_out[name] = why(stopped)
         else:
-            errors[name] = float(f"{relative_error(answer, exact):.2e}")
-    for name, error in errors.items():
-        check_accuracy(name, error, errors.get("eager") if name == OURS else None)
+            errors[name] = error
+    check_accuracy(OURS, errors[OURS], errors.get("eager"))
     return errors, left_out
 
 
-def why(error: RuntimeError) -> str:
-    """The reason that a peer was left out, in one line."""
-    first_line, *_ = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {first_line[:200]}"
+def time_forms(
+    runs: dict[str, Callable[[], Any]],
+    errors: dict[str, float],
+    left_out: dict[str, str],
+    num_bytes: float,
+    conditions: Conditions,
+) -> dict[str, dict]:
+    """The forms that were not left out, timed in turns: `forms` and `speedup` of a row."""
+    kept = {name: run for name, run in runs.items() if name not in left_out}
+    samples = sample_in_turns(kept, conditions.device, conditions.rounds)
+    forms: dict[str, dict | None] = dict.fromkeys(runs)
+    for name, values in samples.items():
+        timing = percentiles(values)
+        forms[name] = {
+            **{key: round(value, 5) for key, value in timing._asdict().items()},
+            **rates(num_bytes, timing.p50_ms, conditions.bandwidth),
+            "peak_extra_bytes": peak_memory_bytes(kept[name], conditions.device),
+            "error": errors.get(name),
+        }
+    speedup = {
+        name: round(_median_ratio(values, samples[OURS]), 2)
+        for name, values in samples.items()
+        if name not in (OURS, PLAIN_SUM)
+    }
+    return {"forms": forms, "speedup": speedup}
 
 
 def rates(num_bytes: float, milliseconds: float, bandwidth: Bandwidth) -> dict[str, float]:

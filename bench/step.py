@@ -9,28 +9,24 @@ wait for the device. The answer is checked against float64 first. The last line 
 """
 
 import argparse
+import functools
+import itertools
 import sys
 from collections.abc import Callable
 
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 
 from eager_head import EagerHead
-from machine import default_device, machine
-from oracle import (
-    WrongAnswer,
-    check_accuracy,
-    exact_scores,
-    random_head,
-    random_layers,
-    relative_error,
-)
-from records import add_run_arguments, print_record, save_record
+from failures import why
+from oracle import random_head, random_layers
+from records import add_run_arguments
+from running_forms import EagerRunning, check_growth, check_running
+from script import Script
 from shapes import SHAPES, ModelShape
-from swift_kernels import RewardHead, RunningScore
-from timing import measured_bandwidth, time_device, time_host_us
+from swift_kernels import RunningScore
+from timing import time_device, time_host_us
 
 NUM_CANDIDATES = {"cuda": (1, 2, 4, 16, 64, 256), "cpu": (1, 16, 64)}
 CPU_SHAPES = (SHAPES["Qwen2.5-0.5B"],)
@@ -45,32 +41,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_run_arguments(parser)
     arguments = parser.parse_args()
-    device = default_device()
+    script = Script("step", arguments, updates_per_graph=UPDATES)
+    device = script.device
     shapes = tuple(SHAPES.values()) if device.type == "cuda" else CPU_SHAPES
     counts = NUM_CANDIDATES[device.type]
     if arguments.quick:
         shapes, counts = QUICK_SHAPES, counts[:2]
-    bandwidth = measured_bandwidth(device)
-    print(f"ceiling: {bandwidth.read_gb_per_s:.1f} GB/s read", flush=True)
-    rows, failures = [], []
+    bandwidth = script.measure_bandwidth()
     with torch.no_grad():
-        for shape in shapes:
-            for num_candidates in counts:
-                try:
-                    row = measure(shape, num_candidates, DTYPES[device.type], device)
-                except WrongAnswer as error:
-                    failures.append(f"{shape.name}, N={num_candidates}: {error}")
-                    print(f"WRONG: {failures[-1]}", flush=True)
-                    continue
-                row["floor_us"] = round(row["bytes"] / bandwidth.read_gb_per_s / 1e3, 3)
-                rows.append(row)
-                print(describe(row), flush=True)
-    record = {"benchmark": "step", "machine": machine(), "bandwidth": bandwidth._asdict()}
-    record |= {"updates_per_graph": UPDATES, "rows": rows, "failures": failures}
-    save_record("step", record, arguments)
-    print_table(rows)
-    print_record(record)
-    sys.exit(f"{len(failures)} wrong answers" if failures else 0)
+        for shape, num_candidates in itertools.product(shapes, counts):
+            row = script.attempt(
+                f"{shape.name}, N={num_candidates}",
+                functools.partial(measure, shape, num_candidates, DTYPES[device.type], device),
+            )
+            if row is not None:
+                row["floor_us"] = round(row["bytes"] / bandwidth.ceiling_gb_per_s / 1e3, 3)
+                script.add(row, describe(row))
+    print_table(script.rows)
+    sys.exit(script.finish())
 
 
 def measure(
@@ -79,7 +67,7 @@ def measure(
     """Check, then time one update on the device and on the host, ours and eager; a row.
 
     Raises:
-        WrongAnswer: the running score is not the score.
+        WrongAnswer: the running score is not the score, or what is timed does not add to it.
     """
     head = random_head(shape.num_layers, shape.hidden_size, device).requires_grad_(False)
     eager = EagerHead(head).requires_grad_(False)
@@ -88,11 +76,9 @@ def measure(
     check_running(layers, head, eager)
     active = torch.ones(num_candidates, dtype=torch.bool, device=device)
     step_layers = [layer[:, :1].contiguous() for layer in layers]
-    running = RunningScore(head, num_candidates, device)
-    eager_running = EagerRunning(eager, num_candidates, device)
     forms = {
-        "swift_kernels": lambda: running.update(step_layers, active),
-        "eager": lambda: eager_running.update(step_layers, active),
+        "swift_kernels": RunningScore(head, num_candidates, device),
+        "eager": EagerRunning(eager, num_candidates, device),
     }
     row = {
         "shape": shape.name,
@@ -103,71 +89,42 @@ def measure(
         "bytes": sum(layer.nbytes for layer in step_layers),
         "forms": {},
     }
-    for name, update in forms.items():
-        device_us, method = time_update_us(update, device)
+    for name, running in forms.items():
+
+        def update(running=running) -> None:
+            running.update(step_layers, active)
+
+        method, run = many_updates(update, device)
+        check_growth(name, running, run, UPDATES, step_layers, head)
         row["forms"][name] = {
-            **device_us,
+            **time_update_us(run, device),
             "method": method,
             "host_us": round(time_host_us(update, device, UPDATES), 2),
         }
     return row
 
 
-class EagerRunning:
-    """The paper's form for one token, added to the two running sums."""
-
-    def __init__(self, eager: EagerHead, num_candidates: int, device: torch.device):
-        self.linear = eager.linear
-        self.weighted_sum = torch.zeros(num_candidates, device=device)  # [N]
-        self.gate_sum = torch.zeros(num_candidates, device=device)  # [N]
-
-    def update(self, step_hidden_states: list[Tensor], active: Tensor) -> None:
-        states = torch.cat([layer.float() for layer in step_hidden_states], dim=-1)  # [N, 1, L*H]
-        rewards, gates = self.linear(states)[:, 0].unbind(-1)  # [N]
-        gates = gates.sigmoid() * active
-        self.weighted_sum += gates * rewards
-        self.gate_sum += gates
-
-    def scores(self) -> Tensor:
-        return self.weighted_sum / self.gate_sum.clamp(min=1e-8)
-
-
-def check_running(layers: list[Tensor], head: RewardHead, eager: EagerHead) -> None:
-    """A few updates, the last row inactive in the first, equal the float64 score of the whole."""
-    num_candidates, num_tokens, _ = layers[0].shape
-    mask = torch.ones(num_candidates, num_tokens, dtype=torch.bool, device=layers[0].device)
-    mask[-1, 0] = False
-    exact = exact_scores(layers, head, mask)
-    errors = []
-    for running in (
-        EagerRunning(eager, num_candidates, mask.device),
-        RunningScore(head, num_candidates, mask.device),
-    ):
-        for token in range(num_tokens):
-            step = [layer[:, token : token + 1] for layer in layers]
-            running.update(step, mask[:, token])
-        errors.append(relative_error(running.scores(), exact))
-    check_accuracy("eager", errors[0], None)
-    check_accuracy("RunningScore", errors[1], errors[0])
-
-
-def time_update_us(
+def many_updates(
     update: Callable[[], None], device: torch.device
-) -> tuple[dict[str, float], str]:
-    """Microseconds of one update on the device, and how they were measured."""
+) -> tuple[str, Callable[[], None]]:
+    """How `UPDATES` updates are timed on the device, and what runs them."""
 
     def many() -> None:
         for _ in range(UPDATES):
             update()
 
-    method, run = "loop", many
-    if device.type == "cuda":
-        graph = capture(many)
-        method, run = ("events", many) if graph is None else ("graph", graph.replay)
+    if device.type != "cuda":
+        return "loop", many
+    graph = capture(many)
+    return ("events", many) if graph is None else ("graph", graph.replay)
+
+
+def time_update_us(run: Callable[[], None], device: torch.device) -> dict[str, float]:
+    """Microseconds of one update on the device."""
     timing = time_device(run, device, budget_ms=BUDGET_MS)
     names = ("p20_us", "p50_us", "p80_us")
     microseconds = [round(1e3 * value / UPDATES, 3) for value in timing]
-    return dict(zip(names, microseconds, strict=True)), method
+    return dict(zip(names, microseconds, strict=True))
 
 
 def capture(function: Callable[[], None]) -> torch.cuda.CUDAGraph | None:
@@ -182,7 +139,7 @@ def capture(function: Callable[[], None]) -> torch.cuda.CUDAGraph | None:
         with torch.cuda.graph(graph):
             function()
     except RuntimeError as error:
-        print(f"no CUDA graph: {str(error).splitlines()[0]}", flush=True)
+        print(f"no CUDA graph: {why(error)}", flush=True)
         return None
     return graph
 

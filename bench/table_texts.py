@@ -56,9 +56,10 @@ def evaluation(record: dict) -> str:
     ratio, ratio_low, ratio_high = record["swift_over_random"]
     gain, gain_low, gain_high = record["differences"]["swift - mean_logprob"]
     area = record["auroc"]
+    where = f" {machine_line(record)}" if "machine" in record else ""
     return "\n\n".join(
         [
-            f"{record['num_prompts']} questions, {samples} samples each.",
+            f"{record['num_prompts']} questions, {samples} samples each.{where}",
             markdown_table(("answer taken", "accuracy", "95% interval"), rows),
             f"SWIFT's pick is right {ratio:.2f} times as often as a random sample ({ratio_low:.2f} "
             f"to {ratio_high:.2f}), and {gain:+.3f} over the most likely sample ({gain_low:+.3f} "
@@ -137,8 +138,8 @@ def score_gpu(record: dict) -> str:
     headings = ("shape", "N x T", "dtype", "ms", "GB/s", "of read", "of copy")
     ratios = ("over eager", "over per layer", "over compiled", "extra memory")
     parts = [
-        f"{machine_line(record)} Measured bandwidth: {bandwidth['read_gb_per_s']:,.0f} GB/s read, "
-        f"{bandwidth['copy_gb_per_s']:,.0f} GB/s copied.",
+        f"{machine_line(record)} Measured bandwidth: {bandwidth['read_gb_per_s']:,.0f} GB/s read "
+        f"(by {bandwidth['fastest_read']}), {bandwidth['copy_gb_per_s']:,.0f} GB/s copied.",
         markdown_table((*headings, *ratios), rows),
     ]
     large = [
@@ -147,10 +148,11 @@ def score_gpu(record: dict) -> str:
         if row["num_candidates"] * row["num_tokens"] >= LARGE_TOKENS and row["dtype"] == "bfloat16"
     ]
     if large:
-        percents = [row["forms"][OURS]["read_percent"] for row in large]
+        ceiling = max(bandwidth["read_gb_per_s"], bandwidth["copy_gb_per_s"])
+        percents = [100 * row["forms"][OURS]["gb_per_s"] / ceiling for row in large]
         parts.append(
             f"Over the {len(large)} inputs in bfloat16 with {LARGE_TOKENS:,} tokens and more: "
-            f"{min(percents):.0f}% to {max(percents):.0f}% of the read bandwidth."
+            f"{min(percents):.0f}% to {max(percents):.0f}% of the larger of the two bandwidths."
         )
     if record.get("host_us"):
         host = ", ".join(f"{value:.0f} us ({name})" for name, value in record["host_us"].items())
@@ -161,6 +163,8 @@ def score_gpu(record: dict) -> str:
 def _score_row(row: dict, remark: str = "") -> tuple[str, ...]:
     ours = row["forms"][OURS]
     peak = ours["peak_extra_bytes"]
+    has_mark = row.get("compiled_for") == "this size" and _least(row["speedup"], "compiled")
+    mark = " (own size)" if has_mark else ""
     return (
         row["shape"] + remark,
         f"{row['num_candidates']} x {row['num_tokens']}",
@@ -171,7 +175,7 @@ def _score_row(row: dict, remark: str = "") -> tuple[str, ...]:
         f"{ours['copy_percent']:.0f}%",
         _times(row["speedup"].get("eager")),
         _times(_least(row["speedup"], "per_layer")),
-        _times(_least(row["speedup"], "compiled")),
+        _times(_least(row["speedup"], "compiled")) + mark,
         NONE if peak is None else f"{peak / 2**20:.1f} MiB",
     )
 
@@ -188,7 +192,7 @@ def train_step(record: dict) -> str:
                 (
                     *label,
                     name,
-                    "out of memory" if form is None else f"{form['p50_ms']:.2f}",
+                    _left_out(row, name) if form is None else f"{form['p50_ms']:.2f}",
                     NONE if peak is None else f"{peak / 2**20:,.0f} MiB",
                     _times(row["speedup"].get(name)),
                 )
@@ -220,6 +224,11 @@ def _least(speedups: dict[str, float], prefix: str) -> float | None:
     """Over the best of the peers whose names start alike."""
     ratios = [ratio for name, ratio in speedups.items() if name.startswith(prefix)]
     return min(ratios, default=None)
+
+
+def _left_out(row: dict, name: str) -> str:
+    reason = row["left_out"][name]
+    return "out of memory" if reason.startswith("OutOfMemory") else reason.split(":")[0]
 
 
 def _times(ratio: float | None) -> str:

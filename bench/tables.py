@@ -83,19 +83,23 @@ def table(source: Source, results: Path) -> str:
         records = [record for record in records if table_texts.is_gpu(record) == source.on_gpu]
     else:
         records = records[:1]
-    return "\n\n".join(_render(source, record) for record in records) or NOT_MEASURED
+    return "\n\n".join(render(source, record) for record in records) or NOT_MEASURED
 
 
-def _render(source: Source, record: dict) -> str:
-    failures = record.get("failures", [])
-    remark = f"{len(failures)} inputs gave a wrong answer and were not timed." if failures else ""
+def render(source: Source, record: dict) -> str:
+    """The table of one record, and what is missing in it."""
+    remarks = []
+    if record.get("failures"):
+        remarks.append(f"{len(record['failures'])} inputs or forms failed and were not timed.")
+    if not record.get("complete", True):
+        remarks.append("The run was stopped before its end: inputs are missing.")
     text = source.render(record) if record.get("rows", True) else NOT_MEASURED
-    return f"{text.strip()}\n\n{remark}".strip()
+    return f"{text.strip()}\n\n{' '.join(remarks)}".strip()
 
 
-def load_records(name: str, results: Path) -> list[dict]:
+def load_records(name: str, results: Path, machine: str = "*") -> list[dict]:
     """The records of that name, those of GPUs first, then by folder."""
-    paths = sorted(results.glob(f"*/{name}.json"))
+    paths = sorted(results.glob(f"{machine}/{name}.json"))
     records = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     return sorted(
         records, key=lambda record: "machine" in record and not table_texts.is_gpu(record)

@@ -1,5 +1,6 @@
-"""How long a function takes on a device, how fast the device's memory is, what a call allocates."""
+"""How long a function takes on a device, and what memory a call needs."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from statistics import quantiles
@@ -8,10 +9,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from swift_kernels import workspace
+
 WARM_UPS = 2  # the first call may compile
-FLUSH_BYTES = 512 * 2**20  # written in about 0.1 ms on a GPU: longer than most calls take to launch
-BANDWIDTH_BYTES = {"cuda": 4 * 2**30, "cpu": 256 * 2**20}  # far larger than any cache
-BANDWIDTH_ROUNDS = 15
+FLUSH_BYTES = 512 * 2**20  # read in about 0.1 ms on a GPU
+MAX_FLUSHES = 64  # before one run
+HOST_MARGIN = 1.5  # of what the host took, when it is hidden behind flushes
 
 
 class Timing(NamedTuple):
@@ -20,13 +23,6 @@ class Timing(NamedTuple):
     p20_ms: float
     p50_ms: float
     p80_ms: float
-
-
-class Bandwidth(NamedTuple):
-    """What the memory gives in this run, in 10^9 bytes per second."""
-
-    copy_gb_per_s: float
-    read_gb_per_s: float
 
 
 def time_device(
@@ -39,17 +35,33 @@ def time_device(
 ) -> Timing:
     """Time one function: as many runs as fit the budget, within `min_runs` and `max_runs`.
 
-    On a GPU each run lies between two events and starts with a cold L2 cache; on a CPU the clock
-    is `time.perf_counter`.
+    On a GPU each run lies between two events, starts with a cold L2 cache, and is launched while
+    the GPU is still busy with something else, so that the host's time does not show; on a CPU the
+    clock is `time.perf_counter`.
     """
-    stopwatch = _Stopwatch(torch.device(device))
-    for _ in range(WARM_UPS):
-        stopwatch.run_ms(function)
+    run_ms = _Stopwatch(torch.device(device)).prepare(function)
+    return _repeat(run_ms, budget_ms, min_runs, max_runs)
+
+
+def time_wall(
+    function: Callable[[], Any],
+    device: torch.device | str,
+    *,
+    budget_ms: float = 300.0,
+    min_runs: int = 10,
+    max_runs: int = 200,
+) -> Timing:
+    """As `time_device`, but what a caller waits: host and device, until the device is done."""
+    run_ms = _Stopwatch(torch.device(device)).prepare_wall(function)
+    return _repeat(run_ms, budget_ms, min_runs, max_runs)
+
+
+def _repeat(run_ms: Callable[[], float], budget_ms: float, min_runs: int, max_runs: int) -> Timing:
     started = time.perf_counter()
-    samples = [stopwatch.run_ms(function)]
+    samples = [run_ms()]
     lap_ms = 1e3 * (time.perf_counter() - started)  # with the flush, which the sample leaves out
     runs = int(min(max_runs, max(min_runs, budget_ms / max(lap_ms, 1e-3))))
-    samples += [stopwatch.run_ms(function) for _ in range(runs - 1)]
+    samples += [run_ms() for _ in range(runs - 1)]
     return percentiles(samples)
 
 
@@ -66,13 +78,11 @@ def sample_in_turns(
 ) -> dict[str, list[float]]:
     """Milliseconds of every run of `time_in_turns`, in the order of the rounds."""
     stopwatch = _Stopwatch(torch.device(device))
-    for function in functions.values():
-        for _ in range(WARM_UPS):
-            stopwatch.run_ms(function)
+    runs_ms = {name: stopwatch.prepare(function) for name, function in functions.items()}
     samples: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(rounds):
-        for name, function in functions.items():
-            samples[name].append(stopwatch.run_ms(function))
+        for name, run_ms in runs_ms.items():
+            samples[name].append(run_ms())
     return samples
 
 
@@ -104,43 +114,19 @@ def time_host_us(function: Callable[[], Any], device: torch.device | str, calls:
     return sorted(loops)[2]
 
 
-def measured_bandwidth(device: torch.device | str) -> Bandwidth:
-    """The bandwidth of a copy and of a read, on tensors far larger than the caches.
-
-    Copy: `Tensor.copy_` within the device, counting the bytes read and the bytes written. Read:
-    the fastest of three reductions of one float32 tensor: `sum` of all, `amax` of all, `sum` of
-    rows of 16,384. No reduction of PyTorch is known to reach the peak of every device, so a
-    kernel may read faster than this.
-    """
-    device = torch.device(device)
-    source = torch.ones(BANDWIDTH_BYTES[device.type] // 4, device=device)
-    target = torch.empty_like(source)
-    rows = source.view(-1, 16_384)
-    timings = time_in_turns(
-        {
-            "copy": lambda: target.copy_(source),
-            "sum": lambda: source.sum(),
-            "amax": lambda: source.amax(),
-            "row_sum": lambda: rows.sum(-1),
-        },
-        device,
-        BANDWIDTH_ROUNDS,
-    )
-    read_ms = min(timing.p50_ms for name, timing in timings.items() if name != "copy")
-    return Bandwidth(
-        gb_per_s(2 * source.nbytes, timings["copy"].p50_ms), gb_per_s(source.nbytes, read_ms)
-    )
-
-
 def gb_per_s(num_bytes: int, milliseconds: float) -> float:
     return num_bytes / milliseconds / 1e6
 
 
 def peak_memory_bytes(function: Callable[[], Any], device: torch.device | str) -> int | None:
-    """The most that PyTorch holds during one call, beyond what it held before; None on a CPU."""
+    """The most that PyTorch holds during one call, beyond what it held before; None on a CPU.
+
+    Scratch memory that our kernels keep from call to call counts as that of the call.
+    """
     if torch.device(device).type != "cuda":
         return None
     torch.cuda.synchronize()
+    workspace._workspaces.clear()
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
     result = function()
@@ -159,20 +145,58 @@ class _Stopwatch:
     """Milliseconds of one run of a function on a device."""
 
     def __init__(self, device: torch.device):
-        self.run_ms = self._run_on_gpu if device.type == "cuda" else self._run_on_cpu
+        self.device = device
         if device.type == "cuda":
             cache_bytes = torch.cuda.get_device_properties(device).L2_cache_size
-            num_bytes = max(2 * cache_bytes, FLUSH_BYTES)
-            self.flush: Tensor = torch.empty(num_bytes // 4, dtype=torch.int32, device=device)
+            num_bytes = max(4 * cache_bytes, FLUSH_BYTES)
+            self.buffer: Tensor = torch.zeros(num_bytes // 4, device=device)
+            self.flush_ms = min(self._between_events(self._flush) for _ in range(3))
 
-    def _run_on_cpu(self, function: Callable[[], Any]) -> float:
+    def prepare(self, function: Callable[[], Any]) -> Callable[[], float]:
+        """Warm the function up; the function that times one run of it."""
+        for _ in range(WARM_UPS):
+            function()
+        if self.device.type != "cuda":
+            return lambda: self._by_the_clock(function)
+        host_ms = min(self._launch_ms(function) for _ in range(3))
+        wanted = math.ceil(HOST_MARGIN * host_ms / self.flush_ms)
+        num_flushes = min(max(wanted, 1), MAX_FLUSHES)
+
+        def run_ms() -> float:
+            for _ in range(num_flushes):  # the GPU is busy while the host launches
+                self._flush()
+            return self._between_events(function)
+
+        return run_ms
+
+    def prepare_wall(self, function: Callable[[], Any]) -> Callable[[], float]:
+        """As `prepare`, by the host's clock, from a device at rest until it rests again."""
+        for _ in range(WARM_UPS):
+            function()
+
+        def run_ms() -> float:
+            if self.device.type == "cuda":
+                self._flush()
+            synchronize(self.device)
+            return self._by_the_clock(lambda: (function(), synchronize(self.device)))
+
+        return run_ms
+
+    def _flush(self) -> None:
+        """Fill the L2 by reading: written lines would be written back while the clock runs."""
+        self.buffer.amax()
+
+    def _launch_ms(self, function: Callable[[], Any]) -> float:
+        synchronize(self.device)
+        return self._by_the_clock(function)
+
+    def _by_the_clock(self, function: Callable[[], Any]) -> float:
         started = time.perf_counter()
         function()
         return 1e3 * (time.perf_counter() - started)
 
-    def _run_on_gpu(self, function: Callable[[], Any]) -> float:
+    def _between_events(self, function: Callable[[], Any]) -> float:
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        self.flush.zero_()  # empties the L2, and keeps the GPU busy while the host launches
         start.record()
         function()
         end.record()

@@ -16,21 +16,13 @@ from rich.table import Table
 from torch import Tensor
 
 from eager_head import EagerHead, PerLayerHead
-from machine import default_device, machine
-from oracle import (
-    WrongAnswer,
-    check_accuracy,
-    exact_projection,
-    random_head,
-    relative_error,
-    scores_of_projection,
-)
-from records import add_run_arguments, print_record, save_record
+from oracle import exact_projection, random_head, relative_error, scores_of_projection
+from records import add_run_arguments
 from score_forms import OURS, Case
-from score_measure import rates, why
+from score_measure import Conditions, check, time_forms
+from script import Script
 from shapes import SHAPES, ModelShape
 from swift_kernels import RewardHead, score_candidates
-from timing import Bandwidth, measured_bandwidth, peak_memory_bytes, percentiles, sample_in_turns
 
 CASES = {
     "cuda": (
@@ -51,68 +43,41 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_run_arguments(parser)
     arguments = parser.parse_args()
-    device = default_device()
-    bandwidth = measured_bandwidth(device)
-    print(f"ceiling: {bandwidth.read_gb_per_s:.1f} GB/s read", flush=True)
-    rows, failures = [], []
+    script = Script("train_step", arguments)
+    device = script.device
+    rounds = 3 if arguments.quick else ROUNDS[device.type]
+    conditions = Conditions(device, script.measure_bandwidth(), rounds)
     for case in (QUICK,) if arguments.quick else CASES[device.type]:
-        try:
-            rounds = 3 if arguments.quick else ROUNDS[device.type]
-            rows.append(measure(case, bandwidth, device, rounds))
-        except WrongAnswer as error:
-            failures.append(f"{case.describe()}: {error}")
-            print(f"WRONG: {failures[-1]}", flush=True)
-    record = {"benchmark": "train_step", "machine": machine(), "bandwidth": bandwidth._asdict()}
-    record |= {"rows": rows, "failures": failures}
-    save_record("train_step", record, arguments)
-    print_table(rows)
-    print_record(record)
-    sys.exit(f"{len(failures)} wrong answers" if failures else 0)
+        row = script.attempt(
+            case.label(), lambda case=case: measure(case, conditions, script.failures)
+        )
+        if row is not None:
+            script.add(row, describe(row))
+    print_table(script.rows)
+    sys.exit(script.finish())
 
 
-def measure(case: Case, bandwidth: Bandwidth, device: torch.device, rounds: int) -> dict:
+def measure(case: Case, conditions: Conditions, failures: list[str]) -> dict:
     """Check the gradients of every form, then time them in turns; a row of the record.
 
     Raises:
-        WrongAnswer: a gradient is off; nothing was timed.
+        WrongAnswer: a gradient of ours is off; nothing was timed.
     """
-    layers = case.layers(device)
-    head = random_head(case.shape.num_layers, case.shape.hidden_size, device)
+    layers = case.layers(conditions.device)
+    head = random_head(case.shape.num_layers, case.shape.hidden_size, conditions.device)
     # of the loss; their sum is not 0, nor then is the gradient of the bias
-    factors = torch.linspace(-1, 2, case.num_candidates, device=device)  # [N]
+    factors = torch.linspace(-1, 2, case.num_candidates, device=conditions.device)  # [N]
     steps = steps_of(head, layers, factors)
     exact = exact_gradients(head, layers, factors)
-    errors: dict[str, float] = {}
-    left_out: dict[str, str] = {}
-    for name, step in steps.items():
-        try:
-            gradients = step()
-        except RuntimeError as error:  # of memory
-            if name == OURS:
-                raise
-            left_out[name] = why(error)
-            continue
+
+    def error_of(gradients: list[Tensor]) -> float:
         pairs = zip(gradients, exact, strict=True)
-        errors[name] = max(relative_error(*pair, least_scale=1e-30) for pair in pairs)
-    for name, error in errors.items():
-        check_accuracy(name, error, errors.get("eager") if name == OURS else None)
-    steps = {name: step for name, step in steps.items() if name in errors}
-    samples = sample_in_turns(steps, device, rounds)
-    row = {**case.describe(), "forms": dict.fromkeys([*errors, *left_out]), "left_out": left_out}
-    for name, values in samples.items():
-        timing = percentiles(values)
-        row["forms"][name] = {
-            **{key: round(value, 5) for key, value in timing._asdict().items()},
-            **rates(case.num_bytes, timing.p50_ms, bandwidth),  # as if the states were read once
-            "peak_extra_bytes": peak_memory_bytes(steps[name], device),
-            "error": float(f"{errors[name]:.2e}"),
-        }
-    row["speedup"] = {
-        name: round(percentiles(ratios(values, samples[OURS])).p50_ms, 2)
-        for name, values in samples.items()
-        if name != OURS
-    }
-    return row
+        return max(relative_error(*pair, least_scale=1e-30) for pair in pairs)
+
+    errors, left_out = check(steps, error_of, failures, case.label())
+    # GB/s as if the states were read once
+    timed = time_forms(steps, errors, left_out, case.num_bytes, conditions)
+    return {**case.describe(), "left_out": left_out, **timed}
 
 
 def steps_of(head: RewardHead, layers: list[Tensor], factors: Tensor) -> dict[str, Step]:
@@ -155,8 +120,13 @@ def exact_gradients(head: RewardHead, layers: list[Tensor], factors: Tensor) -> 
     return [weight, grad.sum(0)]
 
 
-def ratios(values: list[float], ours: list[float]) -> list[float]:
-    return [value / own for value, own in zip(values, ours, strict=True)]
+def describe(row: dict) -> str:
+    """One line, while the others are still running."""
+    ratios = ", ".join(f"{ratio:.2f}x {name}" for name, ratio in row["speedup"].items())
+    size = f"{row['num_candidates']} x {row['num_tokens']}"
+    return (
+        f"{row['shape']}, {row['dtype']}, {size}: {row['forms'][OURS]['p50_ms']:.3f} ms; {ratios}"
+    )
 
 
 def print_table(rows: list[dict]) -> None:

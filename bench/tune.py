@@ -9,6 +9,7 @@ The last line is JSON; the exit code is 1 after a wrong answer. On a CPU it only
 
 import argparse
 import contextlib
+import functools
 import sys
 from collections.abc import Iterator
 from unittest import mock
@@ -17,14 +18,16 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from machine import default_device, machine
+from bandwidth import Bandwidth
+from failures import RUN_ERRORS, note_failure, why
 from oracle import WrongAnswer, check_accuracy, exact_scores, random_head, relative_error
-from records import add_run_arguments, print_record, save_record
+from records import add_run_arguments
 from score_forms import Case
-from score_measure import rates, why
+from score_measure import rates
+from script import Script
 from shapes import SHAPES, ModelShape
 from swift_kernels import launch, score_candidates
-from timing import measured_bandwidth, percentiles, sample_in_turns
+from timing import percentiles, sample_in_turns
 
 CASES = {
     "headline": Case(SHAPES["Llama-3.1-8B"], 16, 512, torch.bfloat16),
@@ -45,6 +48,9 @@ SETS = {  # constants of swift_kernels.launch; weights load straight where BLOCK
     "8 waves": {"WAVES": 8},
     "8 steps": {"MIN_STEPS": 8},
     "32 steps": {"MIN_STEPS": 32},
+    "2 stages": {"NUM_STAGES": 2},
+    "3 stages": {"NUM_STAGES": 3},
+    "4 stages": {"NUM_STAGES": 4},
 }
 ROUNDS = {"cuda": 25, "cpu": 2}
 
@@ -53,22 +59,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_run_arguments(parser)
     arguments = parser.parse_args()
-    device = default_device()
-    bandwidth = measured_bandwidth(device)
-    print(f"ceiling: {bandwidth.read_gb_per_s:.1f} GB/s read", flush=True)
-    rows, failures = [], []
-    for name, case in (QUICK if arguments.quick or device.type == "cpu" else CASES).items():
-        rows += measure(name, case, device, bandwidth, failures)
-    record = {"benchmark": "tune", "machine": machine(), "bandwidth": bandwidth._asdict()}
-    record |= {"rows": rows, "failures": failures}
-    save_record("tune", record, arguments)
-    print_table(rows)
-    print_record(record)
-    sys.exit(f"{len(failures)} wrong answers" if failures else 0)
+    script = Script("tune", arguments)
+    bandwidth = script.measure_bandwidth()
+    is_small = arguments.quick or script.device.type == "cpu"
+    for name, case in (QUICK if is_small else CASES).items():
+        rows = script.attempt(
+            name, functools.partial(measure, name, case, script.device, bandwidth, script.failures)
+        )
+        script.rows += rows or []
+        script.save()
+    print_table(script.rows)
+    sys.exit(script.finish())
 
 
 @torch.no_grad()
-def measure(name: str, case: Case, device: torch.device, bandwidth, failures: list) -> list[dict]:
+def measure(
+    name: str, case: Case, device: torch.device, bandwidth: Bandwidth, failures: list[str]
+) -> list[dict]:
     """The sets that run and are right, timed in turns; a row for each."""
     head = random_head(case.shape.num_layers, case.shape.hidden_size, device)
     layers = case.layers(device)
@@ -83,8 +90,8 @@ def measure(name: str, case: Case, device: torch.device, bandwidth, failures: li
         try:
             check_accuracy(label, relative_error(run(), exact), None)
         except WrongAnswer as error:
-            failures.append(f"{name}: {error}")
-        except RuntimeError as error:  # more registers or shared memory than there are
+            note_failure(f"{name}: {error}", failures)
+        except RUN_ERRORS as error:  # more registers or shared memory than there are
             print(f"{name}, {label}: left out, {why(error)}", flush=True)
         else:
             runs[label] = run

@@ -3,6 +3,7 @@
 import argparse
 import functools
 import json
+import re
 import sys
 
 import pytest
@@ -81,11 +82,21 @@ def test_a_stopped_part_takes_its_processes_along(tmp_path):
 
 
 def test_the_parts_fit_into_one_call_and_exist():
-    assert sum(part.limit_s for part in gpu.PARTS.values()) <= 540
+    assert sum(part.limit_s for part in gpu.PARTS.values()) == gpu.TOTAL_S == 540
+    assert gpu.chosen_parts(["step"])["step"].limit_s == 540
+    assert gpu.chosen_parts(list(gpu.PARTS)) == gpu.PARTS
     for part in gpu.PARTS.values():
         for argument in part.arguments:
             if argument.endswith(".py") or argument.startswith("tests/"):
                 assert (gpu.ROOT / argument).exists(), argument
+
+
+def test_every_test_that_runs_a_kernel_runs_on_a_gpu():
+    texts = {path.stem: path.read_text() for path in (gpu.ROOT / "tests").glob("test_*.py")}
+    kernels = {name for name, text in texts.items() if "reference_inputs" in text}
+    kernels -= {"test_program_order", "test_bench_scripts"}  # the interpreter's alone, and this
+    kernels -= {name for name in kernels if re.search("head|pickle|checkpoint", name)}  # files
+    assert kernels <= {f"test_{name}" for name in gpu.TESTS}
 
 
 def test_the_end_has_the_tables(tmp_path):

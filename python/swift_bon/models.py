@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import platformdirs
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
@@ -53,6 +52,8 @@ def embedded_checkpoint() -> Path:
 
     The GGUF file is found without importing the package that carries it.
     """
+    import platformdirs  # other models do without it
+
     gguf_file = _find_gguf()
     folder = Path(platformdirs.user_cache_dir("swift-kernels")) / f"{gguf_file.stem}-float32"
     if not folder.is_dir():

@@ -1,0 +1,69 @@
+"""How fast the memory of a device is: the ceiling of every benchmark."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from failures import RUN_ERRORS, why
+from timing import gb_per_s, time_in_turns
+
+BANDWIDTH_BYTES = {"cuda": 4 * 2**30, "cpu": 256 * 2**20}  # far larger than any cache
+BANDWIDTH_ROUNDS = 15
+
+
+class Bandwidth(NamedTuple):
+    """What the memory gives in this run, in 10^9 bytes per second."""
+
+    copy_gb_per_s: float
+    read_gb_per_s: float
+    fastest_read: str = ""  # which way of reading that was
+
+    @property
+    def ceiling_gb_per_s(self) -> float:
+        """The larger of the two."""
+        return max(self.copy_gb_per_s, self.read_gb_per_s)
+
+
+def measured_bandwidth(device: torch.device | str) -> Bandwidth:
+    """The bandwidth of a copy and of a read, on tensors far larger than the caches.
+
+    Copy: `Tensor.copy_` within the device, counting the bytes read and the bytes written. Read:
+    the fastest of three reductions of one float32 tensor, `sum` of all, `amax` of all and `sum` of
+    rows of 16,384, and on a GPU also of a kernel that does nothing else.
+    """
+    device = torch.device(device)
+    source = torch.rand(BANDWIDTH_BYTES[device.type] // 4, device=device)
+    target = torch.empty_like(source)
+    rows = source.view(-1, 16_384)
+    copies = {"copy": lambda: target.copy_(source)}
+    reads = {
+        "sum": lambda: source.sum(),
+        "amax": lambda: source.amax(),
+        "row_sum": lambda: rows.sum(-1),
+    }
+    if device.type == "cuda":
+        reads |= _read_kernel(source)
+    timings = time_in_turns(copies | reads, device, BANDWIDTH_ROUNDS)
+    fastest = min(reads, key=lambda name: timings[name].p50_ms)
+    return Bandwidth(
+        gb_per_s(2 * source.nbytes, timings["copy"].p50_ms),
+        gb_per_s(source.nbytes, timings[fastest].p50_ms),
+        fastest,
+    )
+
+
+def _read_kernel(source: Tensor) -> dict[str, Callable[[], Tensor]]:
+    """The kernel that only reads, if it runs here and its sum is right."""
+    try:
+        from read_kernel import read_all
+
+        total, expected = read_all(source).double().sum(), source.sum(dtype=torch.float64)
+    except (ImportError, *RUN_ERRORS) as error:
+        print(f"no kernel that only reads: {why(error)}", flush=True)
+        return {}
+    if not torch.isclose(total, expected, rtol=1e-5):
+        print("no kernel that only reads: its sum is wrong", flush=True)
+        return {}
+    return {"read_kernel": lambda: read_all(source)}
