@@ -34,19 +34,6 @@ class ScoreLaunch(NamedTuple):
     num_stages: int
 
 
-class StepLaunch(NamedTuple):
-    block_n: int  # candidates per program
-    block_h: int
-    vector: int
-    block_s: int
-    num_tiles: int
-    num_splits: int
-    steps_per_split: int
-    num_warps: int
-    max_registers: int | None  # of one thread; None leaves it to the compiler
-    num_stages: int
-
-
 class GradientLaunch(NamedTuple):
     block_t: int  # tokens per step
     block_h: int  # columns of one layer per program
@@ -107,34 +94,9 @@ def score_launch(
     )
 
 
-def step_launch(
-    num_candidates: int,
-    num_layers: int,
-    hidden_size: int,
-    *,
-    itemsize: int,
-    num_sms: int,
-    is_aligned: bool = True,
-) -> StepLaunch:
-    """Sizes for one token of each candidate."""
-    block_n = _block_rows(num_candidates, itemsize, is_aligned)
-    block_h = _block_columns(hidden_size)
-    num_tiles = -(-num_candidates // block_n)
-    num_splits, steps_per_split = _split(
-        num_tiles, num_layers * -(-hidden_size // block_h), num_sms
-    )
-    return StepLaunch(
-        block_n,
-        block_h,
-        _vector(itemsize, is_aligned),
-        block_s=32,
-        num_tiles=num_tiles,
-        num_splits=num_splits,
-        steps_per_split=steps_per_split,
-        num_warps=NUM_WARPS,
-        max_registers=_max_registers(itemsize),
-        num_stages=NUM_STAGES,
-    )
+def step_launch(num_candidates: int, num_layers: int, hidden_size: int, **kwargs) -> ScoreLaunch:
+    """Sizes for one token of each candidate, which are the rows of the tiles."""
+    return score_launch(1, num_candidates, num_layers, hidden_size, **kwargs)
 
 
 def gradient_launch(

@@ -118,7 +118,7 @@ def step_scratch(
         for is_aligned in (True, False)
     ]
     num_floats = max(
-        launch.num_splits * launch.num_tiles * 2 * launch.block_n for launch in launches
+        launch.num_splits * launch.num_tiles * 2 * launch.block_t for launch in launches
     )
     num_tiles = max(launch.num_tiles for launch in launches)
     return workspace(num_floats, num_tiles, device, is_shared=False)
@@ -178,7 +178,7 @@ def launch_step(
             DTYPE=TRITON_DTYPES[dtype],
             GATED=gated,
             ALIGNED=is_aligned,
-            BLOCK_N=launch.block_n,
+            BLOCK_N=launch.block_t,
             BLOCK_H=launch.block_h,
             VECTOR=launch.vector,
             NUM_STAGES=launch.num_stages,

@@ -38,7 +38,6 @@ BARRIER = r"\bbar(?:rier)?\.|\bmbarrier"
 
 class Launch(NamedTuple):
     sizes: NamedTuple  # of swift_kernels.launch
-    rows: int  # of a tile
     integers: dict[str, int]  # arguments that are known at run time only
     constants: dict
 
@@ -58,7 +57,7 @@ def launch_of(case: Case) -> Launch:
         integers |= {"stride_scored_n": t, "stride_scored_t": 1, "stride_out_n": t}
     elif case.kernel == "step":
         sizes = step_launch(n, case.num_layers, h, **sizes_of)
-        constants = {"BLOCK_N": sizes.block_n, "VECTOR": sizes.vector, "BLOCK_S": sizes.block_s}
+        constants = {"BLOCK_N": sizes.block_t, "VECTOR": sizes.vector, "BLOCK_S": sizes.block_s}
         constants |= {"NUM_STAGES": sizes.num_stages}
         integers = {"num_candidates": n, "stride_n": h, "stride_active": 1}
     else:
@@ -69,8 +68,7 @@ def launch_of(case: Case) -> Launch:
     constants |= {"HIDDEN_SIZE": h, "DTYPE": TRITON_DTYPES[case.dtype], "GATED": case.gated}
     constants |= {"ALIGNED": case.aligned, "BLOCK_H": sizes.block_h}
     integers |= {"steps_per_split": sizes.steps_per_split}
-    rows = sizes.block_n if case.kernel == "step" else sizes.block_t
-    return Launch(sizes, rows, integers, constants)
+    return Launch(sizes, integers, constants)
 
 
 def compile_case(case: Case, target: GPUTarget) -> dict:
@@ -107,10 +105,10 @@ def compile_case(case: Case, target: GPUTarget) -> dict:
     log = io.StringIO()
     with contextlib.redirect_stdout(log):
         compiled = triton.compile(source, target=target, options=options)
-    tile_bytes = launch.rows * launch.sizes.block_h * case.dtype.itemsize
+    tile_bytes = launch.sizes.block_t * launch.sizes.block_h * case.dtype.itemsize
     tile_loads = tile_bytes / (16 * target.warp_size * launch.sizes.num_warps)  # of each thread
     return {
-        "rows": launch.rows,
+        "rows": launch.sizes.block_t,
         "tile_loads": tile_loads,
         **read_assembly(compiled.asm, log.getvalue()),
     }

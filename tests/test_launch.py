@@ -15,7 +15,6 @@ from swift_kernels import launch
 from swift_kernels.launch import (
     GradientLaunch,
     ScoreLaunch,
-    StepLaunch,
     gradient_launch,
     score_launch,
     step_launch,
@@ -49,7 +48,8 @@ def test_score_table(case):
 def test_step_table():
     for n, (block_n, num_tiles) in {1: (16, 1), 16: (16, 1), 17: (32, 1), 256: (64, 4)}.items():
         sizes = step_launch(n, 33, 4096, itemsize=2, num_sms=132)
-        assert sizes[:-2] == StepLaunch(block_n, 64, 8, 32, num_tiles, 132, 16, 4, None, 1)[:-2]
+        expected = ScoreLaunch(block_n, 64, 8, 32, num_tiles, num_tiles, 132, 16, 4, None, 1)
+        assert sizes[:-2] == expected[:-2]
 
 
 def test_gradient_table():
@@ -95,8 +95,8 @@ def test_step_tiles_cover_all(n, num_layers, hidden_size, itemsize, num_sms, is_
     sizes = step_launch(
         n, num_layers, hidden_size, itemsize=itemsize, num_sms=num_sms, is_aligned=is_aligned
     )
-    assert (sizes.num_tiles - 1) * sizes.block_n < n <= sizes.num_tiles * sizes.block_n
-    assert_blocks_fit(sizes.block_n, sizes.block_h, sizes.vector, itemsize, is_aligned)
+    assert (sizes.num_tiles - 1) * sizes.block_t < n <= sizes.num_tiles * sizes.block_t
+    assert_blocks_fit(sizes.block_t, sizes.block_h, sizes.vector, itemsize, is_aligned)
     assert_steps_cover(sizes, num_layers * -(-hidden_size // sizes.block_h))
 
 
