@@ -3,7 +3,7 @@
 No concatenation: one layer at a time, in pieces small enough to stay in cache.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -52,11 +52,11 @@ class _ProjectTokens(torch.autograd.Function):
         weight, scored, *layers = inputs
         ctx.save_for_backward(*inputs)
         out = weight.new_zeros(len(weight), *layers[0].shape[:2])  # [R, N, T]
-        spans = _spans(layers[0], scored)
+        spans, to_float = _spans(layers[0], scored), _converter(layers[0])
         with torch.autocast(weight.device.type, enabled=False):  # sums stay in float32
             for index, layer in enumerate(layers):
                 for n, tokens in spans:
-                    out[:, n, tokens] += weight[:, index] @ layer[n, tokens].float().T
+                    out[:, n, tokens] += weight[:, index] @ to_float(layer[n, tokens]).T
         return out
 
     @staticmethod
@@ -74,11 +74,11 @@ class _ProjectTokens(torch.autograd.Function):
 def _weight_gradient(layers: Sequence[Tensor], grad: Tensor, scored: Tensor | None) -> Tensor:
     """`[R, L, H]` from L tensors `[N, T, H]` and `[R, N, T]`."""
     grad_weight = grad.new_zeros(len(grad), len(layers), layers[0].shape[2])
-    spans = _spans(layers[0], scored)
+    spans, to_float = _spans(layers[0], scored), _converter(layers[0])
     has_others = scored is not None and not _is_readable(scored)  # in the spans: 0 * NaN is NaN
     for index, layer in enumerate(layers):
         for n, tokens in spans:
-            rows = layer[n, tokens].float()  # [block, H]
+            rows = to_float(layer[n, tokens])  # [block, H]
             if has_others:
                 rows = torch.where(scored[n, tokens, None], rows, 0)
             grad_weight[:, index] += grad[:, n, tokens] @ rows
@@ -92,6 +92,20 @@ def _spans(layer: Tensor, scored: Tensor | None) -> list[Span]:
     block = torch_block_tokens(layer.device.type, hidden_size)
     known = scored if scored is not None and _is_readable(scored) else None
     return token_spans((num_candidates, num_tokens), known, block)
+
+
+def _converter(layer: Tensor) -> Callable[[Tensor], Tensor]:
+    """From rows `[block, H]` to float32, good until the next call: one memory serves all pieces.
+
+    A new one for each would be given back to the system and fetched again: on a CPU that doubles
+    the time, now and then.
+    """
+    if layer.dtype == torch.float32 or torch.compiler.is_compiling():
+        return Tensor.float
+    num_candidates, num_tokens, hidden_size = layer.shape
+    block = torch_block_tokens(layer.device.type, hidden_size)
+    memory = torch.empty(min(block, num_candidates * num_tokens), hidden_size, device=layer.device)
+    return lambda rows: memory[: len(rows)].copy_(rows)
 
 
 def _is_readable(scored: Tensor) -> bool:
