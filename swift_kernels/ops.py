@@ -16,6 +16,7 @@ from swift_kernels.gradient_kernel import launch_gradient
 from swift_kernels.gradients import state_gradients, token_gradients
 from swift_kernels.head import RewardHead
 from swift_kernels.score_kernel import launch_score
+from swift_kernels.scoring import as_bool
 from swift_kernels.step_kernel import launch_step
 
 
@@ -99,6 +100,7 @@ def _keep_for_backward(ctx, inputs, output) -> None:
     ctx.num_layers = len(layers)
     scores, *others = output
     scores = scores.clone()  # its owner may change it in place, as -inf invites to
+    scored = as_bool(scored)  # a copy where it is of integers, whose owner may change them too
     ctx.save_for_backward(scores, *others, reward_weight, gate_weight, scored, cu_seqlens, *layers)
 
 

@@ -73,13 +73,9 @@ def _average_segments(
     cu_seqlens: Tensor,  # [N + 1]
 ) -> Tensor:
     """`average_tokens` of each candidate, `[N]`, one after the other in float64."""
-    if len(cu_seqlens) == 1:
-        return rewards.new_empty(0)
-    end = int(cu_seqlens[-1])
-    terms = torch.stack(
-        [gates * rewards, gates, torch.ones_like(gates)], dim=1
-    )  # [total_tokens, 3]
-    terms = torch.where(scored[:, None], terms, 0)[:end].double()
-    sums = torch.segment_reduce(terms, "sum", lengths=cu_seqlens.diff(), initial=0)  # [N, 3]
+    ends = torch.cat([cu_seqlens, cu_seqlens.new_tensor([len(rewards)])])  # the tail is one too
+    terms = torch.stack([gates * rewards, gates, torch.ones_like(gates)], dim=1)
+    terms = torch.where(scored[:, None], terms, 0).double()  # [total_tokens, 3]
+    sums = torch.segment_reduce(terms, "sum", lengths=ends.diff(), initial=0)[:-1]  # [N, 3]
     weighted_sum, gate_sum, num_scored = sums.unbind(1)
     return divide_sums(weighted_sum, gate_sum, num_scored > 0).float()

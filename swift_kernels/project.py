@@ -104,7 +104,8 @@ def _converter(layer: Tensor) -> Callable[[Tensor], Tensor]:
         return Tensor.float
     num_candidates, num_tokens, hidden_size = layer.shape
     block = torch_block_tokens(layer.device.type, hidden_size)
-    memory = torch.empty(min(block, num_candidates * num_tokens), hidden_size, device=layer.device)
+    num_rows = min(block, num_candidates * num_tokens)
+    memory = torch.empty(num_rows, hidden_size, dtype=torch.float32, device=layer.device)
     return lambda rows: memory[: len(rows)].copy_(rows)
 
 

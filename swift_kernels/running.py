@@ -1,4 +1,4 @@
-"""The score kept running while tokens are written: two floats per candidate."""
+"""The score kept running while tokens are written: a few floats per candidate."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,8 @@ class RunningScore:
     The score is a ratio of two sums over the tokens (arXiv 2505.12225, section 3), so no hidden
     state has to be kept. Memory is four floats and a flag per candidate, whatever the length: both
     sums carry what rounding took from them, or thousands of tokens would cost digits. On a GPU the
-    kernel needs some scratch memory too (at most a few hundred kilobytes).
+    kernel needs some scratch memory too, of one size for all steps (70 KB for 64 candidates of an
+    8B model).
 
     Args:
         head: the trained weights, on `device`.
@@ -46,7 +47,8 @@ class RunningScore:
         self.num_candidates = check_count(num_candidates, "num_candidates")
         self.backend = choose_backend(backend, device)
         self.head = head
-        self.sums = torch.zeros(4, num_candidates, device=device)  # and the errors of both sums
+        shape = (4, num_candidates)  # of gate * reward, of the gate, and the errors of both
+        self.sums = torch.zeros(shape, dtype=torch.float32, device=device)
         self.has_tokens = torch.zeros(num_candidates, dtype=torch.bool, device=device)  # [N]
         if self.backend == "triton":
             from swift_kernels.step_kernel import step_scratch
@@ -123,5 +125,7 @@ def add_compensated(total: Tensor, error: Tensor, value: Tensor, keep: Tensor) -
     """
     value = value - error
     new_total = total + value
-    error.copy_(torch.where(keep, (new_total - total) - value, error))
+    new_error = (new_total - total) - value
+    new_error = torch.where(new_error.isfinite(), new_error, 0)  # an infinite sum stays one
+    error.copy_(torch.where(keep, new_error, error))
     total.copy_(torch.where(keep, new_total, total))

@@ -97,7 +97,9 @@ def _add_compensated(sum_ptr, error_distance, value, keep):
     total = tl.load(sum_ptr, mask=keep, other=0.0)
     value -= tl.load(sum_ptr + error_distance, mask=keep, other=0.0)
     new_total = total + value
-    tl.store(sum_ptr + error_distance, (new_total - total) - value, mask=keep)
+    error = (new_total - total) - value
+    error = tl.where(tl.abs(error) < float("inf"), error, 0.0)  # an infinite sum stays one
+    tl.store(sum_ptr + error_distance, error, mask=keep)
     tl.store(sum_ptr, new_total, mask=keep)
 
 

@@ -188,6 +188,7 @@ def test_only_a_pack_without_candidates_has_none(backend):
     scores = score_packed(layers, random_head(2, 24), cumulative_lengths([]), backend=backend)
     assert scores.shape == (0,)
     assert scores.dtype == torch.float32
+    scores.sum().backward()
 
 
 def test_backend_that_was_asked_for_runs(backend, monkeypatch):

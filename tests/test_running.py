@@ -215,6 +215,34 @@ def test_number_of_candidates(num_candidates, error):
         RunningScore(random_head(2, 24), num_candidates)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")], ids=str)
+def test_what_is_not_finite_is_as_in_the_whole(value, backend):
+    head = random_head(1, 4, gated=False).requires_grad_(False)
+    head.reward_weight.fill_(1)
+    layers = random_layers((1, 2, 3, 4))
+    layers[0][0, 1, 0] = value
+    scores = run(head, layers, None, backend).scores()
+    whole = score_candidates(layers, head, backend=backend)
+    torch.testing.assert_close(scores, whole, equal_nan=True)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64], ids=str)
+def test_whatever_the_default_dtype(dtype, backend):
+    head = random_head(2, 24)
+    layers = random_layers((2, 3, 5, 24), torch.bfloat16)
+    expected = run(head, layers, None, backend).scores()
+    torch.set_default_dtype(dtype)
+    try:
+        scores = run(head, layers, None, backend).scores()
+        whole = score_candidates(layers, head, backend=backend)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(scores, expected)
+    torch.testing.assert_close(whole.detach(), expected)
+
+
 def test_states_of_another_device_than_the_sums():
     score = RunningScore(random_head(2, 24), 3, device="meta")
     step = random_layers((2, 3, 1, 24))
