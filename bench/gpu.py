@@ -27,8 +27,9 @@ from reward_tables import tables as reward_tables
 
 TESTS = (
     *("addresses", "backends", "compile", "determinism", "far_offsets", "gradients", "launch"),
-    *("ops", "packed", "packed_errors", "reference", "running", "scoring", "scoring_errors"),
-    *("scoring_gradients", "selection", "splits", "torch_compile", "bench_score", "bench_timing"),
+    *("ops", "packed", "packed_errors", "reference", "running", "running_errors", "scoring"),
+    *("scoring_errors", "scoring_gradients", "selection", "splits", "torch_compile"),
+    *("bench_score", "bench_timing"),
 )
 OVERHEAD = ("--random-config", "llama-3.1-8b", "--candidates", "16", "64", "--tokens", "64")
 PYTEST = ("-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", "--numprocesses")
