@@ -23,7 +23,7 @@ def token_gradients(
     gate_sums: Tensor,  # [N]
     rewards: Tensor,
     gates: Tensor,
-    scored: Tensor | None,
+    scored: Tensor | None,  # bool
     cu_seqlens: Tensor | None,  # [N + 1] if packed
     gated: bool,
 ) -> Tensor:
@@ -40,7 +40,7 @@ def token_gradients(
         grads.append(grad_gates * gates * (1 - gates))
     token_grads = torch.stack(grads)  # [R, N, T]
     if scored is not None:
-        token_grads = torch.where(scored != 0, token_grads, 0)
+        token_grads = torch.where(scored, token_grads, 0)
     if cu_seqlens is not None:
         token_grads = torch.where(is_in_pack(cu_seqlens, rewards.shape[1]), token_grads, 0)
     return token_grads

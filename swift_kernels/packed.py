@@ -11,7 +11,7 @@ from swift_kernels.gradients import is_in_pack
 from swift_kernels.head import RewardHead
 from swift_kernels.project import token_values
 from swift_kernels.reference import divide_sums
-from swift_kernels.scoring import CandidateScores, hide_masked
+from swift_kernels.scoring import CandidateScores, as_bool, hide_masked
 
 
 def score_packed(
@@ -55,15 +55,20 @@ def score_packed(
 
         scores, _, rewards, gates = fused_score(layers, head, scored, cu_seqlens)
     else:
-        scored = is_in_pack(cu_seqlens, num_tokens)[None] & (
-            True if scored is None else scored != 0
-        )
-        rewards, gates = token_values(layers, head, scored)
-        scores = _average_segments(rewards[0], gates[0], scored[0], cu_seqlens)
+        keep = _is_scored(scored, cu_seqlens, num_tokens)
+        rewards, gates = token_values(layers, head, keep)
+        scores = _average_segments(rewards[0], gates[0], keep[0], cu_seqlens)
     if not return_token_scores:
         return scores
-    scored = is_in_pack(cu_seqlens, num_tokens) & (True if scored is None else scored[0] != 0)
-    return CandidateScores(scores, hide_masked(rewards[0], scored), hide_masked(gates[0], scored))
+    keep = _is_scored(scored, cu_seqlens, num_tokens)
+    rewards, gates = (hide_masked(values, keep)[0] for values in (rewards, gates))
+    return CandidateScores(scores, rewards, gates)
+
+
+def _is_scored(scored: Tensor | None, cu_seqlens: Tensor, num_tokens: int) -> Tensor:
+    """bool `[1, total_tokens]`: in the mask, and of a candidate."""
+    in_pack = is_in_pack(cu_seqlens, num_tokens)[None]
+    return in_pack if scored is None else in_pack & as_bool(scored)
 
 
 def _average_segments(

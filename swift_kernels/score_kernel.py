@@ -15,24 +15,18 @@ from swift_kernels.tile import (
     arrive,
     compiler_options,
     find_candidate,
+    finish_rows,
     project_rows,
     store_partial,
-    sum_partials,
 )
 from swift_kernels.workspace import workspace
 
-
 # Sizes that change from batch to batch, of which the compiler need not know anything.
-@triton.jit(
-    do_not_specialize=[
-        "num_candidates",
-        "num_tokens",
-        "tiles_per_candidate",
-        "steps_per_split",
-        "stride_scored_n",
-        "stride_out_n",
-    ]
-)
+CHANGING = ["num_candidates", "num_tokens", "tiles_per_candidate", "steps_per_split"]
+CHANGING += ["stride_scored_n", "stride_out_n"]
+
+
+@triton.jit(do_not_specialize=CHANGING)
 def score_kernel(
     addresses,  # L int64: address of each layer's [N, T, H]; packed: [1, total_tokens, H]
     reward_weight_ptr,  # [L, H] float32
@@ -130,14 +124,17 @@ def score_kernel(
     else:
         is_last_split = split == 0
     if is_last_split:
-        reward, gate = sum_partials(
-            partial_ptr, tile, num_tiles, tl.where(num_kept > 0, num_splits, 0), BLOCK_T, BLOCK_S
-        )
-        reward += tl.load(reward_bias_ptr)  # [BLOCK_T]
-        if GATED:
-            gate = tl.sigmoid(gate + tl.load(gate_bias_ptr))  # [BLOCK_T]
-        else:
-            gate = tl.full((BLOCK_T,), 1.0, dtype=tl.float32)
+        reward, gate = finish_rows(
+            partial_ptr,
+            tile,
+            num_tiles,
+            tl.where(num_kept > 0, num_splits, 0),
+            reward_bias_ptr,
+            gate_bias_ptr,
+            GATED,
+            BLOCK_T,
+            BLOCK_S,
+        )  # [BLOCK_T] each
         out = row * stride_out_n + position
         tl.store(reward_ptr + out, tl.where(keep, reward, 0.0), mask=token < length)
         tl.store(gate_ptr + out, tl.where(keep, gate, 0.0), mask=token < length)

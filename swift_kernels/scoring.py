@@ -69,7 +69,7 @@ def score_candidates(
 
 def hide_masked(values: Tensor, scored: Tensor | None) -> Tensor:
     """NaN where a token is not scored."""
-    return values if scored is None else torch.where(scored != 0, values, float("nan"))
+    return values if scored is None else torch.where(as_bool(scored), values, float("nan"))
 
 
 def as_bool(mask: Tensor | None) -> Tensor | None:

@@ -13,9 +13,9 @@ from swift_kernels.tile import (
     TRITON_DTYPES,
     arrive,
     compiler_options,
+    finish_rows,
     project_rows,
     store_partial,
-    sum_partials,
 )
 from swift_kernels.workspace import workspace
 
@@ -79,12 +79,17 @@ def step_kernel(
         )
         store_partial(partial_ptr, split, tile, num_tiles, reward, gate, BLOCK_N)
         if arrive(arrivals_ptr + tile, num_splits):
-            reward, gate = sum_partials(partial_ptr, tile, num_tiles, num_splits, BLOCK_N, BLOCK_S)
-            reward += tl.load(reward_bias_ptr)  # [BLOCK_N]
-            if GATED:
-                gate = tl.sigmoid(gate + tl.load(gate_bias_ptr))  # [BLOCK_N]
-            else:
-                gate = tl.full((BLOCK_N,), 1.0, dtype=tl.float32)
+            reward, gate = finish_rows(
+                partial_ptr,
+                tile,
+                num_tiles,
+                num_splits,
+                reward_bias_ptr,
+                gate_bias_ptr,
+                GATED,
+                BLOCK_N,
+                BLOCK_S,
+            )  # [BLOCK_N] each
             own_sums = sums_ptr + candidate
             _add_compensated(own_sums, 2 * num_candidates, gate * reward, keep)
             _add_compensated(own_sums + num_candidates, 2 * num_candidates, gate, keep)

@@ -109,10 +109,18 @@ def store_partial(partial_ptr, split, tile, num_tiles, reward, gate, BLOCK_R: tl
 
 
 @triton.jit
-def sum_partials(
-    partial_ptr, tile, num_tiles, num_splits, BLOCK_R: tl.constexpr, BLOCK_S: tl.constexpr
+def finish_rows(
+    partial_ptr,
+    tile,
+    num_tiles,
+    num_splits,
+    reward_bias_ptr,  # [] float32
+    gate_bias_ptr,  # [] float32, unused without a gate
+    GATED: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+    BLOCK_S: tl.constexpr,
 ):
-    """Reward and gate logit of a tile from all its splits, `[BLOCK_R]` each, in a fixed order."""
+    """Rewards and gates of a tile from all its splits, `[BLOCK_R]` each, added in a fixed order."""
     row = tl.arange(0, BLOCK_R)
     reward = tl.zeros((BLOCK_R,), dtype=tl.float32)
     gate = tl.zeros((BLOCK_R,), dtype=tl.float32)
@@ -126,6 +134,11 @@ def sum_partials(
         gates = tl.load(at + BLOCK_R, mask=is_split, other=0.0, cache_modifier=".cg")
         reward += tl.sum(rewards, axis=0)
         gate += tl.sum(gates, axis=0)
+    reward += tl.load(reward_bias_ptr)
+    if GATED:
+        gate = tl.sigmoid(gate + tl.load(gate_bias_ptr))
+    else:
+        gate = tl.full((BLOCK_R,), 1.0, dtype=tl.float32)
     return reward, gate
 
 
