@@ -110,7 +110,7 @@ def test_other_settings_are_refused(model, tokenizer, tmp_path, change):
     path = tmp_path / "a.jsonl"
     collect(model, tokenizer, path, **SETTINGS)
     before = path.read_bytes()
-    with pytest.raises(ValueError, match="was collected with other settings"):
+    with pytest.raises(ValueError, match="was made with other settings"):
         collect(model, tokenizer, path, **{**SETTINGS, **change})
     assert path.read_bytes() == before
 

@@ -104,10 +104,13 @@ def _parse_line(line: bytes, where: str) -> PromptCandidates:
 
 
 def append_candidates(path: Path, prompts: list[PromptCandidates]) -> None:
+    append_lines(path, [_to_line(prompt) for prompt in prompts])
+
+
+def append_lines(path: Path, lines: list[str]) -> None:
     """Add lines and put them on the disk before returning."""
     with path.open("a", encoding="utf-8") as file:
-        for prompt in prompts:
-            file.write(_to_line(prompt))
+        file.writelines(lines)
         file.flush()
         os.fsync(file.fileno())
 
@@ -145,5 +148,11 @@ def write_whole(path: Path, text: str) -> None:
     """Write a file so that a reader finds the old one or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staging = path.with_name(f".{path.name}.{os.getpid()}")
-    staging.write_text(text, encoding="utf-8")
-    os.replace(staging, path)
+    try:
+        with staging.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(staging, path)
+    finally:
+        staging.unlink(missing_ok=True)

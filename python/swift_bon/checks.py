@@ -221,6 +221,21 @@ def check_training_data(prompts: Sequence, header: dict, name: str, path) -> Non
         )
 
 
+def check_same_settings(earlier: dict, settings: dict, where, what_to_do: str) -> None:
+    """A run goes on only with what it was begun with. JSON turns tuples into lists."""
+    differing = [name for name in settings if _as_json(earlier.get(name)) != _as_json(settings[name])]
+    if differing:
+        raise ValueError(
+            f"{where} was made with other settings: "
+            + ", ".join(f"{n} was {earlier.get(n)!r}, now {settings[n]!r}" for n in differing)
+            + f"; {what_to_do}"
+        )
+
+
+def _as_json(value):
+    return list(value) if isinstance(value, tuple) else value
+
+
 def check_count_of_questions(questions: int, available: int) -> None:
     check_count(questions, "questions")
     if questions > available:

@@ -16,7 +16,13 @@ from swift_bon.candidates import (
     read_header,
     write_header,
 )
-from swift_bon.checks import check_head_fits, check_limit, check_prompts, model_name
+from swift_bon.checks import (
+    check_head_fits,
+    check_limit,
+    check_prompts,
+    check_same_settings,
+    model_name,
+)
 from swift_bon.generation import Candidate, sample_candidates
 from swift_bon.tasks import Question, Task, load_task
 from swift_kernels import RewardHead
@@ -159,12 +165,7 @@ def _resume(path: Path, settings: dict) -> list[PromptCandidates]:
         path.touch()
         return []
     earlier = read_header(path)
-    differing = [name for name in settings if earlier.get(name) != settings[name]]
-    if differing:
-        raise ValueError(
-            f"{path} was collected with other settings: "
-            + ", ".join(f"{n} was {earlier.get(n)!r}, now {settings[n]!r}" for n in differing)
-            + f"; use another file, or delete it and {header_path(path).name}"
-        )
+    delete = f"use another file, or delete it and {header_path(path).name}"
+    check_same_settings(earlier, settings, path, delete)
     drop_torn_line(path)
     return read_candidates(path)

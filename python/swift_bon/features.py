@@ -1,117 +1,173 @@
-"""Hidden states of stored candidates, token-packed: one pass of the language model over them."""
+"""Features of candidates: hidden states, or directions of them, token-packed.
 
-import shutil
+A source of features (`FeatureStore`, `ModelFeatures`) hands them over in shards of whole prompts:
+
+    source.spec      what a feature is made of
+    source.shards    which prompts lie in which shard
+    source.read(s)   the features of shard s
+    source.moments() mean and deviation of each number
+
+so that fitting never holds more than a few shards, wherever they come from.
+"""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from swift_bon.candidates import PromptCandidates
-from swift_bon.capture import Capture
-from swift_bon.checks import check_prompts
-from swift_bon.prefix import shared_prefix
-from swift_bon.prompts import pad_left, pad_token_id, render_prompts
+from swift_bon.projection import Projection
+from swift_kernels import RewardHead
 
-DTYPE = torch.bfloat16  # the range of float32: some hidden states exceed that of float16
+DEVIATION_FLOOR = 1e-3  # a number that hardly moves is not blown up
+DTYPES = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "float8": torch.float8_e4m3fn,
+}
 
 
 @dataclass(frozen=True)
-class Features:
-    """States of all scored tokens; those of candidate m are rows `offsets[m]` to `offsets[m+1]`."""
+class FeatureSpec:
+    """What the features of a token are made of.
 
-    states: Tensor  # [total_tokens, L * H] bfloat16, mapped from a file
-    offsets: Tensor  # [M + 1] int64
-    num_layers: int
-    hidden_size: int
-
-
-def extract_features(
-    model,
-    tokenizer,
-    prompts: Sequence[PromptCandidates],
-    folder: Path,
-    *,
-    scored_tokens: str,
-    batch_size: int = 64,
-) -> Features:
-    """Run the model once over the candidates, in order, and keep the states of the scored tokens.
-
-    The candidates of a prompt share its prefill. The states lie in a file in `folder`, mapped into
-    memory, so they may be larger than it.
-
-    Raises:
-        OSError: the disk has not enough space; nothing is written then.
+    D numbers in B blocks of W: without a projection a block is a layer, `W = H`; with one it is
+    what the projection gives, for each layer or for all of them together.
     """
-    num_scored = [
-        max(len(candidate.token_ids) - (scored_tokens == "fed"), 0)
-        for prompt in prompts
-        for candidate in prompt.candidates
-    ]
-    offsets = torch.tensor([0, *num_scored]).cumsum(0)
-    config = model.config.get_text_config(decoder=True)
-    num_layers, hidden_size = config.num_hidden_layers + 1, config.hidden_size
-    total, width = int(offsets[-1]), num_layers * hidden_size
-    states = _map_file(folder / "states.bin", total, width)
-    rendered = render_prompts(tokenizer, check_prompts([prompt.prompt for prompt in prompts]))
-    prompts_per_batch = max(1, batch_size // max(len(prompt.candidates) for prompt in prompts))
-    first = 0  # candidate
-    for start in tqdm(range(0, len(prompts), prompts_per_batch), unit="batch", desc="extract"):
-        batch = prompts[start : start + prompts_per_batch]
-        responses = [c.token_ids for prompt in batch for c in prompt.candidates]
-        rows = [p for p, prompt in enumerate(batch) for _ in prompt.candidates]
-        counts = num_scored[first : first + len(responses)]
-        captured = _forward(
-            model, rendered[start : start + len(batch)], responses, rows, pad_token_id(tokenizer)
+
+    model: str
+    num_layers: int  # hidden states of the model: num_hidden_layers + 1
+    hidden_size: int  # H
+    layers: tuple[int, ...]  # ascending: the hidden states that were taken
+    scored_tokens: str
+    dtype: str  # a key of `DTYPES`
+    projection: Projection | None = None
+
+    @property
+    def num_blocks(self) -> int:
+        return len(self.layers) if self.projection is None else self.projection.num_blocks
+
+    @property
+    def block_size(self) -> int:
+        return self.hidden_size if self.projection is None else self.projection.block_size
+
+    @property
+    def dim(self) -> int:
+        """D, numbers for each token."""
+        return self.num_blocks * self.block_size
+
+    @property
+    def token_bytes(self) -> int:
+        return self.dim * DTYPES[self.dtype].itemsize
+
+    def blocks_of(self, layers: tuple[int, ...] | None) -> list[int]:
+        """Which blocks a head over these layers reads.
+
+        Raises:
+            ValueError: a layer was not taken, or the projection mixes layers.
+        """
+        if layers is None or layers == self.layers:
+            return list(range(self.num_blocks))
+        missing = sorted(set(layers) - set(self.layers))
+        if missing:
+            raise ValueError(
+                f"layers has {missing[0]}, the features have {list(self.layers)}; extract again "
+                "with these layers"
+            )
+        if self.num_blocks != len(self.layers):
+            raise ValueError(
+                f"layers is {list(layers)}, but the projection of these features mixes all of "
+                f"{list(self.layers)}; extract with basis='per_layer', or without a projection"
+            )
+        return [self.layers.index(layer) for layer in layers]
+
+    def to_head(
+        self, weight: Tensor, bias: Tensor, layers: tuple[int, ...] | None = None
+    ) -> RewardHead:
+        """The ordinary head with the same scores: exact, as all of this is linear.
+
+        Args:
+            weight: `[R, B, W]` over the blocks of `layers`, the reward's row first.
+            bias: `[R]`.
+            layers: those the head reads; None takes all of the features.
+        """
+        layers = self.layers if layers is None else layers
+        if self.projection is not None:
+            weight, bias = self.projection.lift(weight, bias, self.blocks_of(layers))
+        is_whole = layers == tuple(range(self.num_layers))
+        head = RewardHead(
+            self.num_layers,
+            self.hidden_size,
+            gated=len(weight) == 2,
+            layers=None if is_whole else layers,
+            base_model=self.model,
+            scored_tokens=self.scored_tokens,
         )
-        scored = torch.arange(captured[0].shape[1])[None] < torch.tensor(counts)[:, None]  # [N, T]
-        scored = scored.to(captured[0].device)
-        packed = torch.cat([layer[scored] for layer in captured], dim=1)  # [tokens, L * H]
-        states[offsets[first] : offsets[first + len(responses)]] = packed.to(DTYPE)
-        first += len(responses)
-    return Features(states, offsets, num_layers, hidden_size)
+        weight = weight.reshape(len(weight), len(layers), self.hidden_size)
+        with torch.no_grad():
+            head.reward_weight.copy_(weight[0])
+            head.reward_bias.copy_(bias[0])
+            if head.gated:
+                head.gate_weight.copy_(weight[1])
+                head.gate_bias.copy_(bias[1])
+        return head
 
 
-def _map_file(path: Path, total: int, width: int) -> Tensor:
-    if total == 0:
-        raise ValueError("no candidate has a scored token; collect longer responses")
-    num_bytes = total * width * DTYPE.itemsize
-    path.parent.mkdir(parents=True, exist_ok=True)
-    free_bytes = shutil.disk_usage(path.parent).free
-    if num_bytes > free_bytes:
-        raise OSError(
-            f"the states of {total} tokens need {num_bytes / 1e9:.1f} GB in {path.parent}, which "
-            f"has {free_bytes / 1e9:.1f} GB free; use fewer candidates or another folder"
-        )
-    return torch.from_file(str(path), shared=True, size=total * width, dtype=DTYPE).view(-1, width)
+class Shard(NamedTuple):
+    """Prompts that are read together, in packed order."""
+
+    prompts: list[int]  # position of each among the prompts; -1 for one that is not wanted
+    num_candidates: list[int]  # of each
+    num_tokens: int
 
 
-@torch.no_grad()
-def _forward(
-    model, prompt_ids: list[list[int]], responses: list[list[int]], rows: list[int], pad_id: int
-) -> tuple[Tensor, ...]:
-    """Hidden states of the responses, L tensors `[N, T, H]`; right-padded."""
-    device = model.get_input_embeddings().weight.device
-    padded = pad_left(prompt_ids, pad_id, device)
-    length = max(map(len, responses))
-    response_ids = torch.full((len(rows), length), pad_id)
-    for index, ids in enumerate(responses):
-        response_ids[index, : len(ids)] = torch.tensor(ids)
-    prompt_mask = padded["attention_mask"][rows]  # [N, T]
-    mask = torch.cat([prompt_mask, prompt_mask.new_ones(len(rows), length)], dim=1)
-    input_ids = torch.cat([padded["input_ids"][rows], response_ids.to(device)], dim=1)
-    prefix = shared_prefix(model, **padded, rows=rows, generate_kwargs={})
-    num_cached = prompt_mask.shape[1] - 1 if prefix else 0
-    position_ids = (mask.cumsum(dim=1) - 1).clamp(min=0)
-    captured: list[tuple[Tensor, ...]] = []
-    with Capture(model, captured.append):
-        model.get_decoder()(
-            input_ids=input_ids[:, num_cached:],
-            attention_mask=mask,
-            position_ids=position_ids[:, num_cached:],
-            use_cache=bool(prefix),
-            **prefix,
-        )
-    return tuple(layer[:, -length:] for layer in captured[0])
+class Pack(NamedTuple):
+    """Features of the candidates of one shard, one token after the other.
+
+    Candidate m has the rows from `offsets[m]` to `offsets[m + 1]`.
+    """
+
+    states: Tensor  # [tokens, D] in the dtype of the spec
+    offsets: Tensor  # [M + 1] int64
+
+
+class Moments(NamedTuple):
+    """Of each feature over some tokens."""
+
+    mean: Tensor  # [D] float32
+    deviation: Tensor  # [D] float32
+
+
+class FeatureSource(Protocol):
+    """Where features come from."""
+
+    spec: FeatureSpec
+    shards: list[Shard]
+
+    def read(self, shard: int, wanted: Sequence[bool] | None = None) -> Pack:
+        """The features of a shard; rows of prompts that are not wanted may hold anything."""
+
+    def moments(self) -> Moments:
+        """To standardise by: over all tokens, or over a sample."""
+
+    def will_read(self, shard: int) -> None:
+        """A hint."""
+
+
+def sum_moments(states: Tensor) -> Tensor:
+    """Sums over the tokens of each number and of its square, float64 `[2, D]`."""
+    sums = torch.zeros(2, states.shape[1], dtype=torch.float64)
+    for rows in states.split(1024):
+        values = rows.float()
+        sums[0] += values.sum(dim=0)
+        sums[1] += values.square().sum(dim=0)
+    return sums
+
+
+def divide_moments(sums: Tensor, num_tokens: int) -> Moments:
+    """From `sum_moments` of all of them."""
+    mean, square = sums / num_tokens
+    variance = (square - mean.square()).clamp(min=0)
+    return Moments(mean.float(), variance.sqrt().clamp(min=DEVIATION_FLOOR).float())

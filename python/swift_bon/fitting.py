@@ -1,237 +1,257 @@
-"""Fit a head to the states of stored candidates: cross-entropy of right against wrong."""
+"""Fit heads to features: several at once, each with its own best epoch."""
 
+import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
-from swift_bon.candidates import PromptCandidates
-from swift_bon.features import Features
-from swift_bon.sampling import stream_seed
+from swift_bon.features import FeatureSource, Moments
+from swift_bon.fit_options import FitOptions
+from swift_bon.head_stack import HeadStack, stack_scores
+from swift_bon.labels import LabelledPrompts, RunBatch, cut_run
+from swift_bon.losses import LOSSES
+from swift_bon.reading_order import Reader, Run, plan_epoch
 from swift_bon.statistics import auroc, picked_accuracy
 from swift_kernels import RewardHead
-from swift_kernels.checks import check_choice, check_count
-from swift_kernels.project import project_tokens
 
-STANDARD_DEVIATION_FLOOR = 1e-3  # a dimension that hardly moves is not blown up
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """What a fit depends on, besides its data."""
-
-    seeds: tuple[int, ...] = (0, 1, 2)
-    epochs: int = 20
-    patience: int = 4  # epochs without a better validation loss
-    learning_rate: float = 2e-4
-    weight_decay: float = 30.0  # 0.6% of each weight a step
-    batch_size: int = 256  # candidates
-    validation: float = 0.15  # share of the questions
-    gated: bool = True
-    scored_tokens: str = "fed"
-
-
-@dataclass(frozen=True)
+@dataclass
 class Fit:
-    """One seed: its best epoch, and how the validation questions fared there."""
+    """One head: its best epoch (from 0), and how the validation prompts fared in each."""
 
+    learning_rate: float
     seed: int
-    epoch: int
-    loss: float
-    auroc: float
-    best_of_n: float
-    random: float
-    history: list[dict[str, float]]
+    history: list[dict[str, float]] = field(default_factory=list)
+    epoch: int = -1
+    is_stopped: bool = False
+
+    def best(self) -> dict[str, float]:
+        return self.history[self.epoch]
+
+    def add(self, metrics: dict[str, float], options: FitOptions) -> bool:
+        """Take the metrics of the next epoch; whether it is the best so far."""
+        self.history.append(metrics)
+        if not math.isfinite(metrics["loss"]):
+            self.is_stopped = True
+        if self.is_stopped:
+            return False
+        is_better = self.epoch < 0 or _rank(metrics, options) > _rank(self.best(), options)
+        if is_better:
+            self.epoch = len(self.history) - 1
+        elif len(self.history) - 1 - self.epoch >= options.patience:
+            self.is_stopped = True
+        return is_better
 
 
-def fit_head(
-    features: Features,
-    prompts: Sequence[PromptCandidates],
-    groups: Sequence[str],
-    settings: TrainingOptions,
-) -> tuple[RewardHead, list[Fit]]:
-    """The best head over the seeds, and what each seed came to.
+def _rank(metrics: dict[str, float], options: FitOptions) -> tuple[float, ...]:
+    """Higher is better. Best-of-N moves in steps, so the loss decides between equals."""
+    if options.select_by == "best_of_n":
+        return metrics["best_of_n"], -metrics["loss"]
+    return (-metrics["loss"],)
+
+
+def choose_fit(fits: Sequence[Fit], options: FitOptions) -> int:
+    """The best of several heads, by what their epochs were chosen by."""
+    usable = [index for index, fit in enumerate(fits) if fit.epoch >= 0]
+    return max(usable, key=lambda index: _rank(fits[index].best(), options))
+
+
+def learning_rate_factor(progress: float, schedule: str, warmup: float) -> float:
+    """Of the learning rate, at a share of all steps: a linear warm-up, then as the schedule says.
 
     Args:
-        features: of all candidates of `prompts`, in order.
-        groups: one per prompt; prompts of one group stand on the same side of the split.
+        progress: from 0 to 1.
+        schedule: "cosine" falls to 0 along half a cosine, "constant" stays.
+        warmup: share of the steps.
     """
-    check_choice(settings.scored_tokens, ("fed", "response"), "scored_tokens")
-    check_count(settings.epochs, "epochs")
-    data = _TrainingData.build(features, prompts, groups, settings)
-    results = [_fit_seed(data, settings, seed) for seed in settings.seeds]
-    head, _ = min(results, key=lambda result: result[1].loss)
-    return head, [fit for _, fit in results]
+    if progress < warmup:
+        return progress / warmup
+    if schedule == "constant":
+        return 1.0
+    return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
 
 
-@dataclass(frozen=True)
-class _TrainingData:
-    features: Features
-    correct: Tensor  # [M] bool
-    prompt_of: Tensor  # [M] position of each candidate's prompt
-    train: Tensor  # candidates to fit, indices
-    validation: Tensor  # candidates to stop by, indices
-    mean: Tensor  # [L * H] of the tokens to fit
-    deviation: Tensor  # [L * H]
+class HeadFitting:
+    """The state of a fit between two epochs, and how to do the next.
 
-    @classmethod
-    def build(cls, features, prompts, groups, settings: TrainingOptions) -> "_TrainingData":
-        correct = torch.tensor([c.correct for prompt in prompts for c in prompt.candidates])
-        counts = torch.tensor([len(prompt.candidates) for prompt in prompts])
-        prompt_of = torch.arange(len(prompts)).repeat_interleave(counts)
-        held_out = torch.tensor(
-            [stream_seed("split", g) / 2**63 < settings.validation for g in groups]
-        )
-        has_tokens = features.offsets.diff() > 0  # the others have no score to learn from
-        train = torch.nonzero(has_tokens & ~held_out[prompt_of]).flatten()
-        validation = torch.nonzero(has_tokens & held_out[prompt_of]).flatten()
-        for side, name in ((train, "training"), (validation, "validation")):
-            if not (0 < int(correct[side].sum()) < len(side)):
-                raise ValueError(
-                    f"the {name} side of the split has {int(correct[side].sum())} right candidates "
-                    f"out of {len(side)}, expected right and wrong ones; collect more questions"
+    Args:
+        source: features of the prompts.
+        labels: of the same prompts.
+        options: checked.
+        device: where the arithmetic is done.
+    """
+
+    def __init__(
+        self,
+        source: FeatureSource,
+        labels: LabelledPrompts,
+        options: FitOptions,
+        device: torch.device | str = "cpu",
+    ):
+        self.source, self.labels, self.options = source, labels, options
+        self.device = torch.device(device)
+        self.fits = [Fit(*head) for head in options.heads()]
+        spec = source.spec
+        blocks = spec.blocks_of(options.layers)
+        self._blocks = None if len(blocks) == spec.num_blocks else blocks
+        moments = source.moments()
+        if not options.standardize:
+            moments = Moments(torch.zeros(spec.dim), torch.ones(spec.dim))
+        mean, deviation = (value.view(-1, spec.block_size)[blocks] for value in moments)
+        self.stack = HeadStack(
+            [fit.seed for fit in self.fits],
+            *((1, spec.dim) if self._blocks is None else (len(blocks), spec.block_size)),
+            gated=options.gated,
+            mean=mean.flatten(),
+            deviation=deviation.flatten(),
+        ).to(self.device)
+        self.best = [tensor.detach().clone() for tensor in self.stack.folded()]
+        self.optimizer = torch.optim.AdamW(
+            [
+                group
+                for fit, weight, bias in zip(
+                    self.fits, self.stack.weights, self.stack.biases, strict=True
                 )
-        mean, deviation = _moments(features, train)
-        return cls(features, correct, prompt_of, train, validation, mean, deviation)
-
-
-def _moments(features: Features, candidates: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of every dimension over the tokens of some candidates."""
-    total = torch.zeros(features.states.shape[1], dtype=torch.float64)
-    squares = torch.zeros_like(total)
-    num_tokens = 0
-    for batch in candidates.split(64):
-        states = _states_of(features, batch)[0].float()
-        total += states.sum(dim=0)
-        squares += states.square().sum(dim=0)
-        num_tokens += len(states)
-    if not (total.isfinite().all() and squares.isfinite().all()):
-        raise ValueError(
-            "the hidden states of the candidates hold NaN or inf; load the model in bfloat16 or "
-            "float32 and extract again"
+                for group in (
+                    {"params": [weight], "peak": fit.learning_rate},
+                    {"params": [bias], "peak": fit.learning_rate, "weight_decay": 0.0},
+                )
+            ],
+            weight_decay=options.weight_decay,
         )
-    mean = total / num_tokens
-    variance = (squares / num_tokens - mean.square()).clamp(min=0)
-    return mean.float(), variance.sqrt().clamp(min=STANDARD_DEVIATION_FLOOR).float()
 
+    @property
+    def num_epochs_done(self) -> int:
+        return len(self.fits[0].history)
 
-def _states_of(features: Features, candidates: Tensor) -> tuple[Tensor, Tensor]:
-    """Packed states `[tokens, L * H]` of some candidates, and each token's candidate among them."""
-    starts, ends = features.offsets[candidates], features.offsets[candidates + 1]
-    rows = [torch.arange(s, e) for s, e in zip(starts.tolist(), ends.tolist(), strict=True)]
-    owner = torch.arange(len(candidates)).repeat_interleave(ends - starts)
-    return features.states[torch.cat(rows)], owner
+    @property
+    def is_done(self) -> bool:
+        return self.num_epochs_done >= self.options.epochs or all(f.is_stopped for f in self.fits)
 
-
-class _StandardisedHead(torch.nn.Module):
-    """A head over standardised states; folding gives the ordinary head with the same scores."""
-
-    def __init__(self, data: _TrainingData, gated: bool, generator: torch.Generator):
-        super().__init__()
-        num_rows, width = (2 if gated else 1), len(data.mean)
-        start = torch.randn(num_rows, width, generator=generator) * 0.1 * width**-0.5
-        self.weight = torch.nn.Parameter(start)  # [R, L * H], the reward's row first
-        self.bias = torch.nn.Parameter(torch.zeros(num_rows))
-        self.mean, self.deviation = data.mean, data.deviation
-
-    def folded(self) -> tuple[Tensor, Tensor]:
-        """Weight `[R, L * H]` and bias `[R]` over the raw states."""
-        weight = self.weight / self.deviation
-        return weight, self.bias - weight @ self.mean
-
-    def scores(self, features: Features, candidates: Tensor) -> Tensor:
-        """`[len(candidates)]`, differentiable."""
-        states, owner = _states_of(features, candidates)
-        weight, bias = self.folded()
-        values = (
-            project_tokens([states[None]], weight[:, None])[:, 0] + bias[:, None]
-        )  # [R, tokens]
-        gates = torch.sigmoid(values[1]) if len(values) == 2 else torch.ones_like(values[0])
-        sums = values.new_zeros(2, len(candidates))
-        sums = sums.index_add(1, owner, torch.stack([gates * values[0], gates]))
-        return sums[0] / sums[1].clamp(min=1e-8)
-
-    def to_reward_head(self, features: Features, settings: TrainingOptions) -> RewardHead:
-        shape = (features.num_layers, features.hidden_size)
-        head = RewardHead(*shape, gated=settings.gated, scored_tokens=settings.scored_tokens)
-        weight, bias = (tensor.detach() for tensor in self.folded())
-        with torch.no_grad():
-            head.reward_weight.copy_(weight[0].view(shape))
-            head.reward_bias.copy_(bias[0])
-            if settings.gated:
-                head.gate_weight.copy_(weight[1].view(shape))
-                head.gate_bias.copy_(bias[1])
-        return head
-
-
-def _fit_seed(data: _TrainingData, settings: TrainingOptions, seed: int) -> tuple[RewardHead, Fit]:
-    generator = torch.Generator().manual_seed(seed)
-    module = _StandardisedHead(data, settings.gated, generator)
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": [module.weight], "weight_decay": settings.weight_decay},
-            {"params": [module.bias], "weight_decay": 0.0},
-        ],
-        lr=settings.learning_rate,
-    )
-    history: list[dict[str, float]] = []
-    best: tuple[float, int, dict] | None = None
-    for epoch in tqdm(range(settings.epochs), unit="epoch", desc=f"seed {seed}"):
-        order = data.train[torch.randperm(len(data.train), generator=generator)]
-        train_loss = 0.0
-        for batch in order.split(settings.batch_size):
-            loss = _cross_entropy(module.scores(data.features, batch), data.correct[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            train_loss += float(loss.detach()) * len(batch) / len(order)
-        history.append({"train_loss": train_loss, **_validate(module, data)})
-        newest = history[-1]["loss"]
-        if not math.isfinite(newest):
+    def run_epoch(self, show_progress: bool = False) -> None:
+        """Train once over all training prompts, then validate."""
+        epoch = self.num_epochs_done
+        train_losses = self._train(epoch, show_progress)
+        metrics = self._validate()
+        weight, bias = (tensor.detach() for tensor in self.stack.folded())
+        for index, fit in enumerate(self.fits):
+            record = {"train_loss": train_losses[index], **metrics[index]}
+            if fit.add(record, self.options):
+                self.best[0][index], self.best[1][index] = weight[index], bias[index]
+        if all(fit.epoch < 0 for fit in self.fits):
             raise ValueError(
-                f"the validation loss is {newest} in epoch {epoch + 1} of seed {seed}; "
-                f"lower the learning rate ({settings.learning_rate})"
+                f"the validation loss is {metrics[0]['loss']} in epoch {epoch + 1}; lower the "
+                f"learning rate ({min(self.options.learning_rates)})"
             )
-        if best is None or history[-1]["loss"] < best[0]:
-            state = {name: value.clone() for name, value in module.state_dict().items()}
-            best = (history[-1]["loss"], epoch, state)
-        elif epoch - best[1] >= settings.patience:
-            break
-    module.load_state_dict(best[2])
-    at_best = history[best[1]]
-    fit = Fit(
-        seed=seed,
-        epoch=best[1],
-        loss=best[0],
-        auroc=at_best["auroc"],
-        best_of_n=at_best["best_of_n"],
-        random=at_best["random"],
-        history=history,
-    )
-    return module.to_reward_head(data.features, settings), fit
+
+    def _train(self, epoch: int, show_progress: bool) -> list[float]:
+        """Training loss of each head."""
+        options, loss = self.options, LOSSES[self.options.loss]
+        is_wanted = self.labels.is_train
+        steps = self._plan(is_wanted, options.seeds[0], epoch)
+        reader = Reader(self.source, steps, is_wanted)
+        totals, counts = torch.zeros(len(self.fits), dtype=torch.float64), 0.0
+        bar = tqdm(steps, unit="step", desc=f"epoch {epoch + 1}", disable=not show_progress or None)
+        for number, step in enumerate(bar):
+            progress = (epoch + (number + 1) / len(steps)) / options.epochs
+            factor = learning_rate_factor(progress, options.schedule, options.warmup)
+            for group in self.optimizer.param_groups:
+                group["lr"] = group["peak"] * factor
+            batches = [self._cut(reader, run, is_wanted) for run in step]
+            count = sum(float(loss.count(b.correct, b.present).sum()) for b in batches)
+            if not count:
+                continue  # only prompts with nothing to compare
+            folded = self.stack.folded()
+            leaves = [tensor.detach().requires_grad_() for tensor in folded]
+            for batch in batches:
+                total = loss.total(
+                    self._scores(leaves, batch), batch.correct, batch.present, options.alpha
+                )
+                (total.sum() / count).backward()
+                totals += total.detach().double().cpu()
+            self.optimizer.zero_grad()
+            torch.autograd.backward(folded, [leaf.grad for leaf in leaves])
+            self.optimizer.step()
+            counts += count
+        if not counts:
+            raise ValueError(
+                f"no training prompt has both right and wrong candidates, which the loss "
+                f"{options.loss!r} compares; collect more, or take the loss 'bce'"
+            )
+        return (totals / counts).tolist()
+
+    @torch.no_grad()
+    def _validate(self) -> list[dict[str, float]]:
+        """Metrics of each head on the validation prompts."""
+        loss, is_wanted = LOSSES[self.options.loss], self.labels.is_validation
+        steps = self._plan(is_wanted, "validation")
+        reader = Reader(self.source, steps, is_wanted)
+        folded = self.stack.folded()
+        totals, counts = torch.zeros(len(self.fits), dtype=torch.float64), 0.0
+        tables: list[tuple[Tensor, Tensor, Tensor]] = []
+        for run in itertools.chain.from_iterable(steps):
+            batch = self._cut(reader, run, is_wanted)
+            scores = self._scores(folded, batch)
+            total = loss.total(scores, batch.correct, batch.present, self.options.alpha)
+            totals += total.double().cpu()
+            counts += float(loss.count(batch.correct, batch.present).sum())
+            tables.append((scores.cpu(), batch.correct.cpu(), batch.present.cpu()))
+        losses = totals / counts if counts else torch.full_like(totals, float("nan"))
+        return [
+            {"loss": float(losses[index]), **_pick_metrics(tables, index)}
+            for index in range(len(self.fits))
+        ]
+
+    def _plan(self, is_wanted: Sequence[bool], *key: object) -> list[list[Run]]:
+        return plan_epoch(
+            self.source.shards,
+            is_wanted,
+            self.options.batch_size,
+            self.source.spec.token_bytes,
+            *key,
+        )
+
+    def _cut(self, reader: Reader, run: Run, is_wanted: Sequence[bool]) -> RunBatch:
+        shard = self.source.shards[run.shard]
+        batch = cut_run(reader.pack(run), shard, run, self.labels.correct, is_wanted)
+        if self.device.type == "cpu":
+            return batch
+        return RunBatch(*(tensor.to(self.device) for tensor in batch))
+
+    def _scores(self, folded: Sequence[Tensor], batch: RunBatch) -> Tensor:
+        """`[S, P, N]`."""
+        blocks = [batch.states]
+        if self._blocks is not None:
+            views = batch.states.unflatten(1, (-1, self.source.spec.block_size))
+            blocks = [views[:, block] for block in self._blocks]
+        return batch.table(stack_scores(*folded, blocks, batch.offsets, batch.scored))
+
+    def heads(self) -> list[RewardHead]:
+        """The heads as they were in their best epochs."""
+        spec = self.source.spec
+        layers = self.options.layers
+        weight, bias = (tensor.cpu() for tensor in self.best)
+        num_rows = weight.shape[1]
+        weight = weight.reshape(len(weight), num_rows, -1, spec.block_size)
+        return [spec.to_head(w, b, layers) for w, b in zip(weight, bias, strict=True)]
 
 
-def _cross_entropy(scores: Tensor, correct: Tensor) -> Tensor:
-    return binary_cross_entropy_with_logits(scores, correct.to(scores.dtype))
-
-
-@torch.no_grad()
-def _validate(module: _StandardisedHead, data: _TrainingData) -> dict[str, float]:
-    candidates = data.validation
-    scores = torch.cat([module.scores(data.features, part) for part in candidates.split(512)])
-    correct, prompt_of = data.correct[candidates], data.prompt_of[candidates]
-    picks, randoms = [], []
-    for prompt in prompt_of.unique():
-        rows = prompt_of == prompt
-        picks.append(picked_accuracy(scores[rows][None], correct[rows][None]))
-        randoms.append(correct[rows].double().mean())
+def _pick_metrics(tables: Sequence[tuple[Tensor, Tensor, Tensor]], head: int) -> dict[str, float]:
+    """AUROC over all candidates; best-of-N and random over the prompts."""
+    picks, randoms, scores, labels = [], [], [], []
+    for table, correct, present in tables:
+        has_any = present.any(dim=1)
+        row = torch.where(present, table[head], float("nan"))[has_any]
+        right = (correct & present)[has_any]
+        picks.append(picked_accuracy(row, right))
+        randoms.append(right.sum(1).double() / present[has_any].sum(1))
+        scores.append(table[head][present])
+        labels.append(correct[present])
     return {
-        "loss": float(_cross_entropy(scores, correct)),
-        "auroc": auroc(scores, correct),
+        "auroc": auroc(torch.cat(scores), torch.cat(labels)),
         "best_of_n": float(torch.cat(picks).mean()),
-        "random": float(torch.stack(randoms).mean()),
+        "random": float(torch.cat(randoms).mean()),
     }

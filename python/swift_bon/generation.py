@@ -152,7 +152,7 @@ def sample_candidates(
                 generate_kwargs,
             )
         except (torch.OutOfMemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error) or len(batch) == 1:
+            if not is_out_of_memory(error) or len(batch) == 1:
                 raise
             batch_size = len(batch) // 2
         else:
@@ -167,7 +167,7 @@ def sample_candidates(
     ]
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 

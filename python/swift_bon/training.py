@@ -1,79 +1,147 @@
-"""Train a head on stored candidates, and save it with its model card."""
+"""Train a head on stored features, and save it with a report of how it went."""
 
 import json
-import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from swift_bon.candidates import read_candidates, read_header, write_whole
-from swift_bon.checks import check_training_data, model_name
-from swift_bon.features import extract_features
-from swift_bon.fitting import TrainingOptions, fit_head
-from swift_bon.tasks import load_task
+import torch
+
+from swift_bon.candidates import PromptCandidates, read_candidates, read_header, write_whole
+from swift_bon.checks import check_training_data
+from swift_bon.features import FeatureSource
+from swift_bon.fit_checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
+from swift_bon.fit_report import model_card, plot_curves
+from swift_bon.fit_options import FitOptions
+from swift_bon.fitting import HeadFitting, choose_fit
+from swift_bon.labels import label_prompts
+from swift_bon.store import FeatureStore
+from swift_bon.tasks import TASKS
+from swift_bon.terminal import finite_json
 from swift_kernels import RewardHead
 
 
-def train(
-    model, tokenizer, path: str | Path, output: str | Path, **options
-) -> tuple[RewardHead, dict[str, Any]]:
-    """Train a head on a candidates file and save it with its model card.
+class TrainedHead(NamedTuple):
+    """The head that was chosen, and the report that is saved with it as training.json."""
+
+    head: RewardHead
+    report: dict[str, Any]
+
+
+def train_reward_head(
+    path: str | Path,
+    features: str | Path | FeatureSource,
+    output: str | Path | None = None,
+    *,
+    device: str | torch.device | None = None,
+    show_progress: bool = True,
+    **options,
+) -> TrainedHead:
+    """Fit a head to the features of a candidates file, several together, and save the best.
+
+    A killed run goes on after the last whole epoch when called again with the same arguments.
 
     Args:
-        model, tokenizer: the model that wrote the candidates.
-        path: the file that `collect` made.
-        output: folder of the head.
-        **options: fields of `TrainingOptions`.
+        path: the file that `collect` made: it says which candidates are right.
+        features: the folder that `extract_features` wrote, read once an epoch for all heads; or a
+            `ModelFeatures`, which runs the model once an epoch and takes no disk.
+        output: folder of the head, its model card, training.json and curves.png; None saves
+            nothing.
+        device: for the arithmetic; None takes the GPU if there is one.
 
-    Returns:
-        the head of the seed with the lowest validation loss, and the report saved with it as
-        training.json.
+    Options, all by name:
+        loss: "bce", "hinge", "dpo", "infonca", "nca" (those of the paper's code) or "pairwise";
+            `swift_bon.losses` defines them. `alpha` is the temperature of infonca and nca.
+        learning_rates, seeds: a head is fitted for each pair of them. A seed draws the initial
+            weights; the first one also the order of the prompts, which all heads share.
+        weight_decay, batch_size (candidates), epochs: of AdamW.
+        schedule, warmup: "cosine" or "constant", after a linear warm-up over a share of the steps.
+        validation: share of the prompts held out, by group, to choose epoch and head by.
+        select_by: "loss" or "best_of_n", on the held-out prompts.
+        patience: epochs without a better one, after which a head is done.
+        gated: with the gate, or a plain average of the rewards.
+        layers: the hidden states to read; None takes all that the features have.
+        standardize: fit to standardised features; the saved head has it folded in.
 
     Raises:
-        ValueError: candidates of another model, or nothing to learn (all right or all wrong).
+        TypeError, ValueError: a bad option; features of other candidates; nothing to learn (all
+            right, all wrong, too few prompts); a damaged store; a loss that is not finite.
     """
-    path, output = Path(path), Path(output)
-    settings = TrainingOptions(**options)
+    path = Path(path)
     prompts, header = read_candidates(path), read_header(path)
-    check_training_data(prompts, header, model_name(model), path)
-    with tempfile.TemporaryDirectory(prefix=".features-", dir=path.parent) as folder:
-        groups = [load_task(header["task"]).group(prompt.id) for prompt in prompts]
-        features = extract_features(
-            model, tokenizer, prompts, Path(folder), scored_tokens=settings.scored_tokens
-        )
-        head, fits = fit_head(features, prompts, groups, settings)
-    head.base_model = model_name(model)
-    report = {
-        "candidates": {**header, "num_prompts": len(prompts)},
+    settings = FitOptions.from_arguments(options)
+    source = features
+    if isinstance(features, str | Path):
+        source = FeatureStore(features, prompts)
+    check_training_data(prompts, header, source.spec.model, path)
+    labels = label_prompts(prompts, groups_of(prompts, header["task"]), settings.validation)
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    fitting = HeadFitting(source, labels, settings, device)
+    folder = None if output is None else Path(output)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        load_checkpoint(folder, fitting)
+    while not fitting.is_done:
+        fitting.run_epoch(show_progress)
+        if folder is not None:
+            save_checkpoint(folder, fitting)
+    chosen = choose_fit(fitting.fits, settings)
+    head = fitting.heads()[chosen]
+    report = _report(prompts, header, source, settings, fitting, chosen)
+    if folder is not None:
+        _save(folder, head, report)
+    return TrainedHead(head, report)
+
+
+def groups_of(prompts: Sequence[PromptCandidates], task: str) -> list[str]:
+    """Prompts of one group stand on one side of the split: those that a task says ask for one
+    thing; of an unknown task each prompt alone."""
+    if task not in TASKS:
+        return [prompt.id for prompt in prompts]
+    return [TASKS[task].group(prompt.id) for prompt in prompts]
+
+
+def _report(prompts, header, source, settings, fitting, chosen) -> dict[str, Any]:
+    spec = source.spec
+    projection = None
+    if spec.projection is not None:
+        projection = {"num_blocks": spec.num_blocks, "block_size": spec.block_size}
+    return {
+        "candidates": {
+            **header,
+            "num_prompts": len(prompts),
+            "num_candidates": sum(len(prompt.candidates) for prompt in prompts),
+        },
+        "features": {
+            "kind": "store" if isinstance(source, FeatureStore) else "model",
+            "dtype": spec.dtype,
+            "dim": spec.dim,
+            "layers": list(spec.layers),
+            "projection": projection,
+            "num_tokens": sum(shard.num_tokens for shard in source.shards),
+        },
+        "scored_tokens": spec.scored_tokens,
         "options": asdict(settings),
-        "fits": [asdict(fit) for fit in fits],
+        "fits": [
+            {
+                "learning_rate": fit.learning_rate,
+                "seed": fit.seed,
+                "epoch": fit.epoch,
+                **{name: value for name, value in fit.best().items() if name != "train_loss"},
+                "history": fit.history,
+            }
+            for fit in fitting.fits
+        ],
+        "chosen": chosen,
     }
-    head.save_pretrained(output, model_card_kwargs=_model_card(head, report))
-    write_whole(output / "training.json", json.dumps(report, indent=1) + "\n")
-    return head, report
 
 
-def _model_card(head: RewardHead, report: dict[str, Any]) -> dict[str, Any]:
-    source, options = report["candidates"], report["options"]
-    best = min(report["fits"], key=lambda fit: fit["loss"])
-    rows = "\n".join(
-        f"| {fit['seed']} | {fit['epoch'] + 1} | {fit['loss']:.4f} | {fit['auroc']:.3f} "
-        f"| {fit['best_of_n']:.3f} | {fit['random']:.3f} |"
-        for fit in report["fits"]
-    )
-    training = f"""## Training
-
-Task `{source["task"]}`, split `{source["split"]}`: {source["num_prompts"]} questions x
-{source["num_return_sequences"]} candidates, sampled with `{json.dumps(source["sampling"])}`,
-seed {source["seed"]}. Cross-entropy, AdamW (learning rate {options["learning_rate"]},
-weight decay {options["weight_decay"]}, {options["batch_size"]} candidates a batch).
-{options["validation"]:.0%} of the questions were held out to choose the epoch and the seed;
-seed {best["seed"]} is shipped. Scored tokens: `{head.scored_tokens}`.
-
-Held-out questions of the training split (N = {source["num_return_sequences"]}):
-
-| seed | epoch | loss | AUROC | best-of-N | random |
-| --- | --- | --- | --- | --- | --- |
-{rows}
-"""
-    return {"training": training, "base_model": head.base_model}
+def _save(folder: Path, head: RewardHead, report: dict[str, Any]) -> None:
+    """The head last of all but the checkpoint, so that a killed run ends the same way again."""
+    write_whole(folder / "training.json", json.dumps(finite_json(report), indent=1) + "\n")
+    plot_curves(report, folder / "curves.png")
+    card = {"training": model_card(report), "base_model": head.base_model}
+    head.save_pretrained(folder, model_card_kwargs=card)
+    (folder / CHECKPOINT_NAME).unlink(missing_ok=True)

@@ -1,0 +1,79 @@
+"""A fit on disk between two epochs, so that a killed one goes on with the next."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from swift_bon.fitting import Fit, HeadFitting
+from swift_bon.store_files import write_tensors
+
+CHECKPOINT_NAME = "fit-checkpoint.safetensors"
+SLOT = "optimizer.{index}.{name}"
+
+
+def fit_digest(fitting: HeadFitting) -> str:
+    """Of all that decides how a fit goes on: options, features, labels."""
+    spec = asdict(fitting.source.spec) | {"projection": None}
+    labels = [row.tolist() for row in fitting.labels.correct]
+    sides = fitting.labels.is_validation
+    shards = [list(shard) for shard in fitting.source.shards]
+    content = json.dumps([asdict(fitting.options), spec, labels, sides, shards], sort_keys=True)
+    digest = hashlib.sha256(content.encode())
+    for tensor in (fitting.stack.mean, fitting.stack.deviation):
+        digest.update(tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_checkpoint(folder: Path, fitting: HeadFitting) -> None:
+    """Replace the checkpoint of the epoch before; it is whole or the old one."""
+    tensors = {f"stack.{name}": value for name, value in fitting.stack.state_dict().items()}
+    tensors |= {f"best.{index}": value for index, value in enumerate(fitting.best)}
+    for index, slots in fitting.optimizer.state_dict()["state"].items():
+        tensors |= {SLOT.format(index=index, name=name): slot for name, slot in slots.items()}
+    record = {"digest": fit_digest(fitting), "fits": [asdict(fit) for fit in fitting.fits]}
+    write_tensors(
+        folder / CHECKPOINT_NAME,
+        {name: value.detach().cpu() for name, value in tensors.items()},
+        metadata={"fit": json.dumps(record)},
+    )
+
+
+def load_checkpoint(folder: Path, fitting: HeadFitting) -> bool:
+    """Put a new fit where the checkpoint stands; False where there is none of the same fit.
+
+    A checkpoint of other options or other data is of no use here, nor is a damaged one: the fit
+    then starts from the beginning.
+    """
+    path = folder / CHECKPOINT_NAME
+    if not path.is_file():
+        return False
+    try:
+        with safe_open(path, framework="pt") as file:
+            record = json.loads((file.metadata() or {}).get("fit", "{}"))
+            if record.get("digest") != fit_digest(fitting):
+                return False
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, ValueError):
+        return False
+    _restore(fitting, tensors)
+    fitting.fits = [Fit(**fit) for fit in record["fits"]]
+    return True
+
+
+def _restore(fitting: HeadFitting, tensors: dict[str, Tensor]) -> None:
+    groups: dict[str, dict[str, Tensor]] = {"stack": {}, "best": {}, "optimizer": {}}
+    for name, value in tensors.items():
+        group, rest = name.split(".", 1)
+        groups[group][rest] = value.to(fitting.device)
+    fitting.stack.load_state_dict(groups["stack"])
+    fitting.best = [groups["best"][str(index)] for index in range(len(fitting.best))]
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, value in groups["optimizer"].items():
+        index, slot = name.split(".", 1)
+        slots.setdefault(int(index), {})[slot] = value
+    now = fitting.optimizer.state_dict()
+    fitting.optimizer.load_state_dict({"state": slots, "param_groups": now["param_groups"]})

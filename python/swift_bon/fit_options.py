@@ -1,0 +1,87 @@
+"""What a fit depends on, besides its data."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from swift_bon.losses import DEFAULT_ALPHA, LOSSES
+from swift_kernels.checks import check_choice, check_count, check_flag
+
+SCHEDULES = ("cosine", "constant")
+SELECTIONS = ("loss", "best_of_n")
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """The options of `train_reward_head`, which says what each means; checked when made."""
+
+    loss: str = "bce"
+    alpha: float = DEFAULT_ALPHA
+    learning_rates: tuple[float, ...] = (2e-4,)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    weight_decay: float = 30.0
+    schedule: str = "cosine"
+    warmup: float = 0.05
+    epochs: int = 20
+    patience: int = 4
+    batch_size: int = 256
+    validation: float = 0.15
+    gated: bool = True
+    layers: tuple[int, ...] | None = None
+    standardize: bool = True
+    select_by: str = "loss"
+
+    def __post_init__(self):
+        check_choice(self.loss, LOSSES, "loss")
+        check_choice(self.schedule, SCHEDULES, "schedule")
+        check_choice(self.select_by, SELECTIONS, "select_by")
+        for name in ("epochs", "patience", "batch_size"):
+            check_count(getattr(self, name), name)
+        for name in ("gated", "standardize"):
+            check_flag(getattr(self, name), name)
+        _check_number(self.alpha, "alpha", low=0, is_open=True)
+        _check_number(self.weight_decay, "weight_decay", low=0)
+        _check_number(self.warmup, "warmup", low=0, high=1)
+        _check_number(self.validation, "validation", low=0, high=1, is_open=True)
+        for name in ("learning_rates", "seeds"):
+            object.__setattr__(self, name, _check_sequence(getattr(self, name), name))
+        for value in self.learning_rates:
+            _check_number(value, "learning_rates", low=0, is_open=True)
+        for seed in self.seeds:
+            if isinstance(seed, bool) or not isinstance(seed, int):
+                raise TypeError(f"seeds has {seed!r}, expected ints")
+        if self.layers is not None:
+            object.__setattr__(self, "layers", tuple(self.layers))
+
+    def heads(self) -> list[tuple[float, int]]:
+        """Learning rate and seed of each head that is fitted."""
+        return list(itertools.product(self.learning_rates, self.seeds))
+
+    @classmethod
+    def from_arguments(cls, arguments: dict) -> "FitOptions":
+        """TypeError for a name that is not an option."""
+        names = [field.name for field in fields(cls)]
+        unknown = sorted(set(arguments) - set(names))
+        if unknown:
+            raise TypeError(f"{unknown[0]} is not an option, expected one of {', '.join(names)}")
+        return cls(**arguments)
+
+
+def _check_sequence(values, name: str) -> tuple:
+    if not isinstance(values, Sequence) or isinstance(values, str) or not values:
+        raise TypeError(f"{name} is {values!r}, expected a list of at least one number")
+    if len(set(values)) < len(values):
+        raise ValueError(f"{name} is {list(values)}, expected each one once")
+    return tuple(values)
+
+
+def _check_number(value, name: str, *, low: float, high=math.inf, is_open: bool = False) -> None:
+    """In [low, high), or (low, high) where it is open."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} is {value!r}, expected a number")
+    is_inside = (value > low if is_open else value >= low) and value < high
+    if not is_inside:
+        above = "above" if is_open else "at least"
+        below = f" and below {high}" if high < math.inf else ""
+        raise ValueError(f"{name} is {value}, expected {above} {low}{below}")

@@ -1,0 +1,236 @@
+"""What is written beside a fitted head: the curves of its fits, and the story of its training.
+
+A report is the dict that is saved as training.json:
+
+    "candidates"     the header of the candidates, with "num_prompts" and "num_candidates"
+    "features"       "kind" ("store" or "model"), "dtype", "dim", "projection", "num_tokens"
+    "options"        what the fits depended on besides the data
+    "scored_tokens"  of the head
+    "fits"           one dict a fit: "seed", "learning_rate", its best "epoch" (from 0), "loss",
+                     "auroc", "best_of_n" and "random" there, and "history", a list over epochs
+                     of "train_loss", "loss", "auroc", "best_of_n" and "random"
+    "chosen"         the position of the shipped fit
+"""
+
+import io
+import itertools
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+# Distinct without colour vision too, in this order (Okabe and Ito, 2008).
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+GREY, DARK = "#8A8F98", "#22262E"
+DASHES = (0, (5, 3))
+LOG_SCALE_FROM = 10.0  # highest over lowest held-out loss: a fit that diverged flattens the others
+
+LOSS_NAMES = {
+    "bce": "binary cross-entropy",
+    "hinge": "hinge",
+    "dpo": "log-sigmoid of every right against every wrong candidate of a question",
+    "pairwise": "log-sigmoid of right against wrong candidates, averaged within a question",
+    "infonca": "InfoNCA",
+    "nca": "NCA",
+}
+SELECTIONS = {"loss": "lowest validation loss", "best_of_n": "highest best-of-N accuracy"}
+
+
+def plot_curves(report: dict[str, Any], path: str | Path) -> None:
+    """Save `draw_curves(report)` as PNG. The file is replaced as a whole.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is missing.
+    """
+    image = io.BytesIO()
+    draw_curves(report).savefig(image, format="png")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        staging.write_bytes(image.getvalue())
+        os.replace(staging, path)
+    finally:
+        staging.unlink(missing_ok=True)
+
+
+def draw_curves(report: dict[str, Any]):
+    """A `matplotlib.figure.Figure` of all fits over their epochs.
+
+    Three panels: training and validation loss, best-of-N with a random pick below it, AUROC. A
+    colour is a learning rate, a ring the best epoch of a fit, the strong line the shipped fit; the
+    number above a panel is its value there. NaN leaves a gap.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is missing.
+    """
+    try:
+        from matplotlib.figure import Figure  # not pyplot, which keeps global state
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "the curves of a fit are drawn by matplotlib, which is missing; pip install matplotlib"
+        ) from error
+    figure = Figure(figsize=(13, 4.8), dpi=150, layout="constrained", facecolor="white")
+    figure.get_layout_engine().set(wspace=0.05, h_pad=0.08)
+    num_candidates = report["candidates"]["num_return_sequences"]
+    headings = {"loss": "loss", "best_of_n": f"best of {num_candidates}", "auroc": "AUROC"}
+    for axes, (key, heading) in zip(figure.subplots(1, 3), headings.items(), strict=True):
+        _draw_panel(axes, report, key, heading)
+    text = {"color": DARK, "fontsize": 12.5, "weight": "bold", "parse_math": False}
+    figure.suptitle(_title(report), x=0.006, ha="left", **text)
+    _draw_legends(figure, report)
+    return figure
+
+
+def _draw_panel(axes, report: dict[str, Any], key: str, heading: str) -> None:
+    fits, chosen = report["fits"], report["fits"][report["chosen"]]
+    colours = _colours(report)
+    for fit in fits:
+        _draw_fit(axes, fit, key, colours[fit["learning_rate"]], is_chosen=fit is chosen)
+    axes.set_title(heading, loc="left", color=DARK)
+    colour = colours[chosen["learning_rate"]]
+    axes.set_title(_number(chosen[key], 3), loc="right", color=colour, weight="bold")
+    axes.set_xlabel("epoch", color=DARK)
+    axes.set_xlim(0.5, max(len(fit["history"]) for fit in fits) + 0.5)
+    axes.xaxis.get_major_locator().set_params(integer=True, nbins=10, min_n_ticks=1)
+    axes.grid(axis="y", color="#E6E8EC", lw=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.tick_params(color=GREY, labelcolor=DARK, labelsize=9)
+    epochs = [epoch for fit in fits for epoch in fit["history"]]
+    values = [epoch[key] for epoch in epochs if math.isfinite(epoch[key])]
+    if not values:
+        axes.set_yticks([])
+        axes.text(0.5, 0.5, "not defined", transform=axes.transAxes, ha="center", color=GREY)
+    elif key == "loss" and max(values) > LOG_SCALE_FROM * min(values) > 0:
+        axes.set_yscale("log")
+    elif key == "best_of_n":
+        for share in {fit["random"] for fit in fits}:
+            axes.axhline(share, color=DARK, lw=1.2, ls=DASHES, zorder=1)
+
+
+def _draw_fit(axes, fit: dict[str, Any], key: str, colour: str, *, is_chosen: bool) -> None:
+    epochs = range(1, len(fit["history"]) + 1)
+    look = {"color": colour, "alpha": 1.0 if is_chosen else 0.42, "zorder": 4 if is_chosen else 2}
+    look["marker"] = "." if len(epochs) == 1 else ""  # one epoch is a point, not a line
+    if key == "loss":
+        losses = [epoch["train_loss"] for epoch in fit["history"]]
+        axes.plot(epochs, losses, ":", lw=1.8 if is_chosen else 1.0, label="training", **look)
+    values = [epoch[key] for epoch in fit["history"]]
+    axes.plot(epochs, values, "-", lw=2.6 if is_chosen else 1.3, label="held out", **look)
+    ring = {"mfc": "white", "mec": colour, "mew": 2.4 if is_chosen else 1.3}
+    ring |= {"ms": 9 if is_chosen else 5.5, "zorder": 5 if is_chosen else 3}
+    axes.plot(fit["epoch"] + 1, values[fit["epoch"]], "o", label="best epoch", **ring)
+
+
+def _colours(report: dict[str, Any]) -> dict[float, str]:
+    rates = sorted({fit["learning_rate"] for fit in report["fits"]})
+    return dict(zip(rates, itertools.cycle(COLOURS), strict=False))
+
+
+def _title(report: dict[str, Any]) -> str:
+    source, chosen = report["candidates"], report["fits"][report["chosen"]]
+    return (
+        f"{source['model']} on {source['task']}, {report['options']['loss']} loss: "
+        f"seed {chosen['seed']} at learning rate {chosen['learning_rate']:g} is shipped, "
+        f"as of epoch {chosen['epoch'] + 1}"
+    )
+
+
+def _draw_legends(figure, report: dict[str, Any]) -> None:
+    from matplotlib.lines import Line2D
+
+    colours = _colours(report)
+    rates = [
+        Line2D([], [], color=colour, lw=2, label="learning rate " * (not number) + f"{rate:g}")
+        for number, (rate, colour) in enumerate(colours.items())
+    ]
+    shipped = colours[report["fits"][report["chosen"]]["learning_rate"]]
+    ring = {"marker": "o", "ms": 7, "mfc": "white", "mec": DARK, "mew": 1.4}
+    lines = [
+        Line2D([], [], color=shipped, lw=3, label="shipped"),
+        Line2D([], [], color=DARK, lw=1.4, label="held-out questions"),
+        Line2D([], [], color=DARK, lw=1.4, ls=":", label="training"),
+        Line2D([], [], color=DARK, lw=1.2, ls=DASHES, label="random pick"),
+        Line2D([], [], lw=0, label="best epoch", **ring),
+    ]
+    look = {"frameon": False, "fontsize": 9, "labelcolor": DARK}
+    figure.legend(handles=rates, loc="outside lower left", ncols=min(len(rates), 5), **look)
+    figure.legend(handles=lines, loc="outside lower right", ncols=len(lines), **look)
+
+
+def model_card(report: dict[str, Any]) -> str:
+    """The section on training of a head's model card, in Markdown."""
+    source, options, fits = report["candidates"], report["options"], report["fits"]
+    chosen, num_candidates = fits[report["chosen"]], source["num_return_sequences"]
+    rows = "\n".join(_row(fit, fit is chosen) for fit in fits)
+    return f"""## Training
+
+Task `{source["task"]}`, split `{source["split"]}`: {source["num_prompts"]} questions x
+{num_candidates} candidates ({source["num_candidates"]} in all), sampled with
+`{json.dumps(source["sampling"])}`, seed {source["seed"]}.
+
+- Features: {_features(report["features"])}.
+  Scored tokens: `{report["scored_tokens"]}`.
+- Head: {_head(options)}.
+- Loss: {_loss(options)}.
+- AdamW: learning rate {_list(options["learning_rates"])}, weight decay
+  {options["weight_decay"]:g}, {_schedule(options)}, {options["batch_size"]} candidates a batch,
+  at most {options["epochs"]} epochs, seeds {_list(options["seeds"])}.
+- Choice: {options["validation"]:.0%} of the questions were held out. A fit keeps its epoch with the
+  {SELECTIONS[options["select_by"]]} and ends after {options["patience"]} epochs without a
+  better one; the best fit by the same measure is shipped: seed {chosen["seed"]}, learning rate
+  {chosen["learning_rate"]:g}.
+
+Held-out questions of the split, N = {num_candidates}, the shipped fit in bold:
+
+| seed | learning rate | epoch | loss | AUROC | best-of-N | random |
+| --- | --- | --- | --- | --- | --- | --- |
+{rows}
+"""
+
+
+def _row(fit: dict[str, Any], is_chosen: bool) -> str:
+    cells = [str(fit["seed"]), f"{fit['learning_rate']:g}", str(fit["epoch"] + 1)]
+    cells += [_number(fit["loss"], 4)]
+    cells += [_number(fit[name], 3) for name in ("auroc", "best_of_n", "random")]
+    return "| " + " | ".join(f"**{cell}**" if is_chosen else cell for cell in cells) + " |"
+
+
+def _number(value: float, digits: int) -> str:
+    return "n/a" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _features(features: dict[str, Any]) -> str:
+    """Which numbers a token has, of how many tokens, and where they come from."""
+    dtype = "" if features["dtype"] is None else f" in {features['dtype']}"
+    places = {"store": "from a store", "model": "by one pass of the model an epoch"}
+    origin = f"{dtype}, of {features['num_tokens']} tokens, {places[features['kind']]}"
+    projection = features["projection"]
+    if projection is None:
+        return f"full states, {features['dim']} numbers a token{origin}"
+    settings = {key: value for key, value in projection.items() if not isinstance(value, list)}
+    return f"{features['dim']} directions of a projection `{json.dumps(settings)}`{origin}"
+
+
+def _head(options: dict[str, Any]) -> str:
+    text = "with a gate, " if options["gated"] else "without a gate, "
+    text += "all layers" if options["layers"] is None else f"layers {_list(options['layers'])}"
+    return text + ", fitted to standardised features" * options.get("standardize", False)
+
+
+def _loss(options: dict[str, Any]) -> str:
+    text = f"`{options['loss']}`, {LOSS_NAMES[options['loss']]}"
+    return text + f", alpha {options['alpha']:g}" * (options["loss"] in ("infonca", "nca"))
+
+
+def _schedule(options: dict[str, Any]) -> str:
+    text, warmup = f"{options['schedule']} schedule", options.get("warmup", 0)
+    return text + f" after a warm-up over {warmup:.0%} of the steps" * (warmup > 0)
+
+
+def _list(values: list[float]) -> str:
+    *first, last = [f"{value:g}" for value in values]
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,119 @@
+"""One forward over stored candidates: the hidden states of their responses, token-packed."""
+
+import gc
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from swift_bon.candidates import PromptCandidates
+from swift_bon.capture import Capture
+from swift_bon.generation import is_out_of_memory
+from swift_bon.prefix import shared_prefix
+from swift_bon.prompts import pad_left
+
+
+class Response(NamedTuple):
+    """One stored candidate, ready for a forward."""
+
+    prompt: int  # position of its prompt among the rendered ones
+    token_ids: list[int]
+    num_scored: int  # its first tokens whose states count
+
+
+class ResponseStates(NamedTuple):
+    """Hidden states of the scored tokens of some responses, L tensors `[tokens, H]`."""
+
+    responses: list[int]  # which, in packed order
+    layers: tuple[Tensor, ...]
+
+
+def num_scored_tokens(num_tokens: int, scored_tokens: str) -> int:
+    """How many tokens of a response have a state that counts: "fed" leaves the last one out."""
+    return max(num_tokens - (scored_tokens == "fed"), 0)
+
+
+def count_scored_tokens(prompts: Sequence[PromptCandidates], scored_tokens: str) -> int:
+    """Those of all candidates of some prompts."""
+    return sum(
+        num_scored_tokens(len(candidate.token_ids), scored_tokens)
+        for prompt in prompts
+        for candidate in prompt.candidates
+    )
+
+
+def response_states(
+    model,
+    rendered: Sequence[list[int]],
+    responses: Sequence[Response],
+    *,
+    layers: Sequence[int],
+    pad_id: int,
+    batch_size: int,
+) -> Iterator[ResponseStates]:
+    """The states of all responses that have a scored token, batched by length.
+
+    Args:
+        rendered: token ids of each prompt.
+        layers: which hidden states.
+        batch_size: responses at a time, halved when memory runs out.
+    """
+    lengths = [len(rendered[r.prompt]) + len(r.token_ids) for r in responses]
+    longest: dict[int, int] = {}
+    for response, length in zip(responses, lengths, strict=True):
+        longest[response.prompt] = max(length, longest.get(response.prompt, 0))
+    order = [index for index, response in enumerate(responses) if response.num_scored]
+    # those of a prompt side by side, as they share its prefill
+    order.sort(key=lambda index: (longest[responses[index].prompt], responses[index].prompt))
+    while order:
+        batch = order[:batch_size]
+        try:
+            states = _forward(model, rendered, [responses[i] for i in batch], layers, pad_id)
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error) or len(batch) == 1:
+                raise
+            batch_size = len(batch) // 2
+        else:
+            yield ResponseStates(batch, states)
+            del states, order[: len(batch)]
+            continue
+        gc.collect()  # outside the handler, so that the failed batch is not kept by its traceback
+        torch.cuda.empty_cache()
+
+
+@torch.no_grad()
+def _forward(
+    model,
+    rendered: Sequence[list[int]],
+    responses: Sequence[Response],
+    layers: Sequence[int],
+    pad_id: int,
+) -> tuple[Tensor, ...]:
+    """L tensors `[tokens, H]` of the scored tokens, one response after the other."""
+    device = model.get_input_embeddings().weight.device
+    prompts = sorted({response.prompt for response in responses})
+    rows = [prompts.index(response.prompt) for response in responses]
+    padded = pad_left([rendered[prompt] for prompt in prompts], pad_id, device)
+    length = max(len(response.token_ids) for response in responses)
+    response_ids = torch.full((len(rows), length), pad_id)  # right-padded
+    for index, response in enumerate(responses):
+        response_ids[index, : len(response.token_ids)] = torch.tensor(response.token_ids)
+    prompt_mask = padded["attention_mask"][rows]  # [N, T]
+    mask = torch.cat([prompt_mask, prompt_mask.new_ones(len(rows), length)], dim=1)
+    input_ids = torch.cat([padded["input_ids"][rows], response_ids.to(device)], dim=1)
+    prefix = shared_prefix(model, **padded, rows=rows, generate_kwargs={})
+    num_cached = prompt_mask.shape[1] - 1 if prefix else 0
+    position_ids = (mask.cumsum(dim=1) - 1).clamp(min=0)
+    captured: list[tuple[Tensor, ...]] = []
+    with Capture(model, captured.append, layers=layers):
+        model.get_decoder()(
+            input_ids=input_ids[:, num_cached:],
+            attention_mask=mask,
+            position_ids=position_ids[:, num_cached:],
+            use_cache=bool(prefix),
+            **prefix,
+        )
+    counts = torch.tensor([response.num_scored for response in responses])
+    scored = torch.arange(length)[None] < counts[:, None]  # [N, T]
+    return tuple(layer[:, -length:][scored.to(layer.device)] for layer in captured[0])

@@ -1,0 +1,90 @@
+"""Which candidates are right, and on which side of the split their prompt stands."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from swift_bon.candidates import PromptCandidates
+from swift_bon.features import Pack, Shard
+from swift_bon.reading_order import Run
+from swift_bon.sampling import stream_seed
+
+
+class LabelledPrompts(NamedTuple):
+    """What fitting knows of each prompt, by position."""
+
+    correct: list[Tensor]  # bool [N] each
+    is_train: list[bool]
+    is_validation: list[bool]
+
+
+def label_prompts(
+    prompts: Sequence[PromptCandidates], groups: Sequence[str], validation: float
+) -> LabelledPrompts:
+    """Split by group: the prompts of one stand on one side, and stay there when others are added.
+
+    Raises:
+        ValueError: a side has no right or no wrong candidate.
+    """
+    correct = [torch.tensor([c.correct for c in prompt.candidates]) for prompt in prompts]
+    held_out = [stream_seed("split", group) / 2**63 < validation for group in groups]
+    for side, name in ((False, "training"), (True, "validation")):
+        labels = [row for row, is_out in zip(correct, held_out, strict=True) if is_out == side]
+        num_candidates = sum(map(len, labels))
+        num_right = int(sum(row.sum() for row in labels))
+        if not 0 < num_right < num_candidates:
+            raise ValueError(
+                f"the {name} side of the split has {len(labels)} of {len(prompts)} prompts, with "
+                f"{num_right} right candidates out of {num_candidates}, expected right and wrong "
+                "ones; collect more questions, or change validation"
+            )
+    return LabelledPrompts(correct, [not is_out for is_out in held_out], held_out)
+
+
+class RunBatch(NamedTuple):
+    """The candidates of a run, as its loss wants them. P prompts of at most N candidates."""
+
+    states: Tensor  # [tokens, D]
+    offsets: Tensor  # [M + 1], from 0
+    scored: Tensor  # [tokens] bool: of wanted prompts
+    rows: Tensor  # [P, N]: which of the M candidates, 0 where there is none
+    correct: Tensor  # [P, N] bool
+    present: Tensor  # [P, N] bool: wanted, and with a scored token
+
+    def table(self, scores: Tensor) -> Tensor:
+        """`[S, M]` as `[S, P, N]`."""
+        return scores[:, self.rows]
+
+
+def cut_run(
+    pack: Pack, shard: Shard, run: Run, correct: Sequence[Tensor], is_wanted: Sequence[bool]
+) -> RunBatch:
+    """The rows of a run, without a copy of its states."""
+    counts = shard.num_candidates
+    first, end = sum(counts[: run.first]), sum(counts[: run.end])
+    offsets = pack.offsets[first : end + 1]
+    lengths = offsets.diff()
+    positions, counts = shard.prompts[run.first : run.end], counts[run.first : run.end]
+    table = (len(positions), max(counts))
+    rows = torch.zeros(table, dtype=torch.int64)
+    is_correct = torch.zeros(table, dtype=torch.bool)
+    present = torch.zeros(table, dtype=torch.bool)
+    start = 0
+    for index, (position, count) in enumerate(zip(positions, counts, strict=True)):
+        if position >= 0 and is_wanted[position]:
+            rows[index, :count] = torch.arange(start, start + count)
+            is_correct[index, :count] = correct[position]
+            present[index, :count] = lengths[start : start + count] > 0
+        start += count
+    wanted = torch.zeros(len(lengths), dtype=torch.bool)
+    wanted[rows[present]] = True
+    return RunBatch(
+        pack.states[offsets[0] : offsets[-1]],
+        offsets - offsets[0],
+        wanted.repeat_interleave(lengths),
+        rows,
+        is_correct,
+        present,
+    )

@@ -1,0 +1,190 @@
+"""Features straight from the model: each read is a forward over stored candidates."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from swift_bon.candidates import PromptCandidates
+from swift_bon.checks import check_prompts, model_name
+from swift_bon.features import (
+    DTYPES,
+    FeatureSpec,
+    Moments,
+    Pack,
+    Shard,
+    divide_moments,
+    sum_moments,
+)
+from swift_bon.forward import (
+    Response,
+    count_scored_tokens,
+    num_scored_tokens,
+    response_states,
+)
+from swift_bon.prompts import pad_token_id, render_prompts
+from swift_bon.sampling import stream_seed
+from swift_kernels.checks import SCORED_TOKENS, check_choice, check_count, check_layers
+
+MOMENT_TOKENS = 20_000
+SHARD_BYTES = 64 * 2**20
+FLOAT8_MAX = torch.finfo(torch.float8_e4m3fn).max
+
+
+class ModelFeatures:
+    """A source of features that keeps nothing: what an epoch needs, the model computes again.
+
+    Args:
+        model, tokenizer: the model that wrote the candidates.
+        prompts: the candidates.
+        spec: what the features are made of.
+        batch_size: candidates in one forward, halved when memory runs out.
+        shard_bytes: features that are held at once, but for prompts that take more.
+
+    The prompts lie in shards in an order that follows from their ids, as if shuffled.
+    """
+
+    def __init__(
+        self,
+        model,
+        tokenizer,
+        prompts: Sequence[PromptCandidates],
+        spec: FeatureSpec,
+        *,
+        batch_size: int = 64,
+        shard_bytes: int = SHARD_BYTES,
+    ):
+        self.spec = spec
+        self.batch_size = check_count(batch_size, "batch_size")
+        self._model, self._prompts = model, prompts
+        self._pad_id = pad_token_id(tokenizer)
+        chats = check_prompts([prompt.prompt for prompt in prompts])
+        self._rendered = render_prompts(tokenizer, chats)
+        self.shards = _pack_prompts(prompts, spec, shard_bytes)
+
+    def read(self, shard: int, wanted: Sequence[bool] | None = None) -> Pack:
+        """The features of a shard; NaN for prompts that are not wanted.
+
+        Raises:
+            ValueError: a state is NaN or infinite, or too large for the dtype.
+        """
+        prompts = self.shards[shard].prompts
+        responses = [r for position in prompts for r in self.responses(position)]
+        offsets = torch.tensor([0, *(r.num_scored for r in responses)]).cumsum(0)
+        shape = (int(offsets[-1]), self.spec.dim)
+        states = torch.full(shape, float("nan"), dtype=DTYPES[self.spec.dtype])
+        if wanted is not None:
+            skipped = {p for p, is_wanted in zip(prompts, wanted, strict=True) if not is_wanted}
+            responses = [r._replace(num_scored=0) if r.prompt in skipped else r for r in responses]
+        for batch, layers in self.states(responses):
+            rows = [torch.arange(offsets[m], offsets[m + 1]) for m in batch]
+            owners = [self._prompts[responses[m].prompt].id for m in batch]
+            values = self._convert(layers, owners, [len(row) for row in rows])
+            states[torch.cat(rows)] = values.cpu()
+        return Pack(states, offsets)
+
+    def moments(self) -> Moments:
+        """Over a sample of the prompts, so as to spare a pass."""
+        sums = torch.zeros(2, self.spec.dim, dtype=torch.float64)
+        num_tokens = 0
+        for shard in range(len(self.shards)):
+            sums += sum_moments(self.read(shard).states)
+            num_tokens += self.shards[shard].num_tokens
+            if num_tokens >= MOMENT_TOKENS:
+                break
+        return divide_moments(sums, num_tokens)
+
+    def will_read(self, shard: int) -> None:
+        """Nothing to fetch."""
+
+    def responses(self, position: int) -> list[Response]:
+        """The candidates of a prompt, ready for a forward."""
+        return [
+            Response(
+                position,
+                candidate.token_ids,
+                num_scored_tokens(len(candidate.token_ids), self.spec.scored_tokens),
+            )
+            for candidate in self._prompts[position].candidates
+        ]
+
+    def states(self, responses: Sequence[Response]):
+        """Their hidden states as the model gives them, batched: see `response_states`."""
+        return response_states(
+            self._model,
+            self._rendered,
+            responses,
+            layers=self.spec.layers,
+            pad_id=self._pad_id,
+            batch_size=self.batch_size,
+        )
+
+    def _convert(self, layers: tuple[Tensor, ...], owners: list[str], lengths: list[int]) -> Tensor:
+        """`[tokens, D]` in the dtype of the features."""
+        device = layers[0].device
+        layers = [layer.to(device) for layer in layers]
+        if self.spec.projection is None:
+            values = torch.cat(layers, dim=1)
+        else:
+            values = self.spec.projection.apply(layers)
+        converted = values
+        if self.spec.dtype == "float8":
+            converted = values.clamp(-FLOAT8_MAX, FLOAT8_MAX)  # it has no infinity to show
+        converted = converted.to(DTYPES[self.spec.dtype])
+        if not converted.float().sum(dtype=torch.float64).isfinite():
+            _explain_not_finite(values, owners, lengths, self.spec.dtype)
+        return converted
+
+
+def _explain_not_finite(values: Tensor, owners: list[str], lengths: list[int], dtype: str) -> None:
+    is_bad = ~values.isfinite().all(dim=1)
+    if is_bad.any():
+        token = int(is_bad.nonzero()[0])
+        ends = torch.tensor(lengths).cumsum(0)
+        owner = owners[int(torch.searchsorted(ends, token, right=True))]
+        raise ValueError(
+            f"a hidden state of prompt {owner!r} is NaN or infinite; load the model in bfloat16 or "
+            "float32, or leave that prompt out"
+        )
+    raise ValueError(
+        f"hidden states reach {float(values.abs().max()):.3g}, more than {dtype} can hold; "
+        "take bfloat16, or a projection"
+    )
+
+
+def _pack_prompts(
+    prompts: Sequence[PromptCandidates], spec: FeatureSpec, shard_bytes: int
+) -> list[Shard]:
+    order = sorted(range(len(prompts)), key=lambda p: stream_seed("shard", prompts[p].id))
+    shards: list[Shard] = []
+    members: list[int] = []
+    num_tokens = 0
+    for position in order:
+        members.append(position)
+        num_tokens += count_scored_tokens([prompts[position]], spec.scored_tokens)
+        if num_tokens * spec.token_bytes >= shard_bytes or position == order[-1]:
+            counts = [len(prompts[member].candidates) for member in members]
+            shards.append(Shard(members, counts, num_tokens))
+            members, num_tokens = [], 0
+    return shards
+
+
+def feature_spec(
+    model,
+    layers: Sequence[int] | None,
+    scored_tokens: str,
+    dtype: str | None,
+    is_projected: bool,
+) -> FeatureSpec:
+    """What features of a model are made of, but for the projection, which is found later."""
+    config = model.config.get_text_config(decoder=True)
+    num_layers = config.num_hidden_layers + 1
+    dtype = dtype or ("float16" if is_projected else "bfloat16")
+    return FeatureSpec(
+        model=model_name(model),
+        num_layers=num_layers,
+        hidden_size=config.hidden_size,
+        layers=check_layers(layers, num_layers) or tuple(range(num_layers)),
+        scored_tokens=check_choice(scored_tokens, SCORED_TOKENS, "scored_tokens"),
+        dtype=check_choice(dtype, DTYPES, "dtype"),
+    )

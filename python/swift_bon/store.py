@@ -1,0 +1,107 @@
+"""Reading a feature store: every shard is checked before it is believed."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from swift_bon.candidates import PromptCandidates
+from swift_bon.features import DTYPES, Moments, Pack, Shard, divide_moments
+from swift_bon.store_files import (
+    ShardEntry,
+    check_file,
+    check_sha256,
+    prompt_digest,
+    read_entries,
+    read_index,
+)
+
+
+class FeatureStore:
+    """The features of some candidates, from the folder that `extract_features` wrote.
+
+    Args:
+        folder: the store.
+        prompts: the candidates whose features are wanted. All of them must be in the store, with
+            the tokens that they have here; it may hold others.
+
+    Raises:
+        FileNotFoundError: there is no store, or a shard is missing.
+        ValueError: the index is damaged, a shard was cut, or the store was made from other tokens.
+            Damage within a shard shows when it is first read.
+    """
+
+    def __init__(self, folder: str | Path, prompts: Sequence[PromptCandidates]):
+        self.folder = Path(folder)
+        self.spec, _ = read_index(self.folder)
+        self._entries: list[ShardEntry] = []
+        self.shards: list[Shard] = []
+        self._verified: set[int] = set()
+        positions = {prompt.id: position for position, prompt in enumerate(prompts)}
+        found: set[int] = set()
+        for entry in read_entries(self.folder):
+            check_file(self.folder / entry.file, entry.num_bytes)
+            wanted = [positions.get(stored.id, -1) for stored in entry.prompts]
+            for position, stored in zip(wanted, entry.prompts, strict=True):
+                if position >= 0 and stored.digest != prompt_digest(prompts[position]):
+                    raise ValueError(
+                        f"{self.folder} has other tokens for the prompt {stored.id!r} than the "
+                        "candidates; extract these candidates into another folder"
+                    )
+            found.update(wanted)
+            counts = [stored.num_candidates for stored in entry.prompts]
+            self._entries.append(entry)
+            self.shards.append(Shard(wanted, counts, entry.num_tokens))
+        missing = [prompt.id for position, prompt in enumerate(prompts) if position not in found]
+        if missing:
+            raise ValueError(
+                f"{self.folder} has no features of {len(missing)} of {len(prompts)} prompts, "
+                f"{missing[0]!r} for one; run extract again, which goes on where it stopped"
+            )
+
+    def read(self, shard: int, wanted: Sequence[bool] | None = None) -> Pack:
+        """The features of a shard, mapped from its file; the first time its checksum is compared.
+
+        Raises:
+            ValueError: the shard is damaged.
+        """
+        entry = self._entries[shard]
+        path = self.folder / entry.file
+        if shard not in self._verified:
+            check_sha256(path, entry.sha256)
+            self._verified.add(shard)
+        try:
+            with safe_open(path, framework="pt") as file:
+                pack = Pack(*(file.get_tensor(name) for name in Pack._fields))
+        except SafetensorError as error:
+            raise ValueError(f"{path} is not a shard: {error}") from error
+        expected = (entry.num_tokens, self.spec.dim)
+        num_candidates = sum(self.shards[shard].num_candidates)
+        if (
+            tuple(pack.states.shape) != expected
+            or pack.states.dtype != DTYPES[self.spec.dtype]
+            or len(pack.offsets) != num_candidates + 1
+            or int(pack.offsets[-1]) != entry.num_tokens
+        ):
+            raise ValueError(
+                f"{path} holds {tuple(pack.states.shape)} of {pack.states.dtype} for "
+                f"{len(pack.offsets) - 1} candidates, the index says {expected} for "
+                f"{num_candidates}; delete the folder and extract again"
+            )
+        return pack
+
+    def moments(self) -> Moments:
+        """Over all tokens of the store, from the sums that stand in its shards."""
+        sums = torch.zeros(2, self.spec.dim, dtype=torch.float64)
+        for entry in self._entries:
+            with safe_open(self.folder / entry.file, framework="pt") as file:
+                sums += file.get_tensor("moments")
+        return divide_moments(sums, sum(entry.num_tokens for entry in self._entries))
+
+    def will_read(self, shard: int) -> None:
+        """Have the system fetch a shard in the meantime."""
+        if hasattr(os, "posix_fadvise"):
+            with (self.folder / self._entries[shard].file).open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)

@@ -1,0 +1,220 @@
+"""Files of a feature store: a folder of token-packed shards, and an index of what they are.
+
+    index.json               what the features are made of; written first
+    projection.safetensors   the basis, where there is one; its checksum stands in the index
+    shards.jsonl             one line a shard, added once the shard is whole
+    shard-00000.safetensors  states [tokens, D], offsets [M + 1], moments [2, D]
+
+A shard counts from the moment its line stands in `shards.jsonl`, so a run killed anywhere leaves
+whole shards, and at most one file that does not count and is written again. Nothing here runs code.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from swift_bon.candidates import PromptCandidates, append_lines, drop_torn_line, write_whole
+from swift_bon.features import DTYPES, FeatureSpec
+from swift_bon.projection import Projection
+
+FORMAT = 1
+INDEX_NAME = "index.json"
+SHARDS_NAME = "shards.jsonl"
+PROJECTION_NAME = "projection.safetensors"
+BLOCK_BYTES = 2**20
+SPEC_NAMES = ("model", "num_layers", "hidden_size", "layers", "scored_tokens", "dtype")
+
+
+@dataclass(frozen=True)
+class StoredPrompt:
+    """A prompt in a shard: which, with which tokens."""
+
+    id: str
+    digest: str
+    num_candidates: int
+
+
+@dataclass(frozen=True)
+class ShardEntry:
+    """A line of `shards.jsonl`."""
+
+    file: str
+    num_bytes: int
+    sha256: str
+    num_tokens: int
+    prompts: list[StoredPrompt]  # in packed order
+
+
+def prompt_digest(prompt: PromptCandidates) -> str:
+    """Of all that the states depend on: the prompt's text and the token ids. Not of the labels."""
+    content = json.dumps([prompt.prompt, [c.token_ids for c in prompt.candidates]])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def write_index(folder: Path, spec: FeatureSpec, source: dict[str, Any]) -> None:
+    """Write the basis, then the index; `source` is what else must be the same to go on."""
+    projection = None
+    if spec.projection is not None:
+        path = folder / PROJECTION_NAME
+        num_bytes, sha256 = write_tensors(path, spec.projection._asdict())
+        projection = {"file": path.name, "num_bytes": num_bytes, "sha256": sha256}
+    index = {
+        "format": FORMAT,
+        "spec": {name: getattr(spec, name) for name in SPEC_NAMES},
+        "projection": projection,
+        "source": source,
+    }
+    write_whole(folder / INDEX_NAME, json.dumps(index, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_index(folder: Path) -> tuple[FeatureSpec, dict[str, Any]]:
+    """What the features are made of, and `source`.
+
+    Raises:
+        FileNotFoundError: there is no store.
+        ValueError: the index or the projection is damaged, or of another version.
+    """
+    path = folder / INDEX_NAME
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} is no feature store: it has no {INDEX_NAME}; make one with swift-bon extract"
+        )
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+        version, fields, stored = index["format"], index["spec"], index["projection"]
+        fields = {**{name: fields[name] for name in SPEC_NAMES}, "layers": tuple(fields["layers"])}
+        source = dict(index["source"])
+        if version != FORMAT:
+            raise ValueError(f"its format is {version}, expected {FORMAT}")
+        if fields["dtype"] not in DTYPES:
+            raise ValueError(f"its dtype is {fields['dtype']!r}")
+        projection = None
+        if stored is not None:
+            tensors = _read_projection(folder, stored["num_bytes"], stored["sha256"])
+            projection = Projection(**tensors)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(
+            f"{path} does not describe a feature store ({type(error).__name__}: {error}); "
+            "delete the folder and extract again"
+        ) from error
+    return FeatureSpec(**fields, projection=projection), source
+
+
+def _read_projection(folder: Path, num_bytes: int, sha256: str) -> dict[str, Tensor]:
+    path = folder / PROJECTION_NAME
+    check_file(path, num_bytes)
+    check_sha256(path, sha256)
+    return load_file(path)
+
+
+def write_tensors(
+    path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None
+) -> tuple[int, str]:
+    """Write a safetensors file that is whole or absent; its size in bytes and its SHA-256."""
+    staging = path.with_name(f".{path.name}.{os.getpid()}")
+    contiguous = {name: value.contiguous() for name, value in tensors.items()}
+    try:
+        save_file(contiguous, staging, metadata={"format": "pt", **(metadata or {})})
+        sha256, num_bytes = file_sha256(staging), staging.stat().st_size
+        with staging.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(staging, path)
+    except SafetensorError as error:  # what it makes of a full disk
+        raise OSError(f"{path} could not be written: {error}") from error
+    finally:
+        staging.unlink(missing_ok=True)
+    return num_bytes, sha256
+
+
+def file_sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def append_entry(folder: Path, entry: ShardEntry) -> None:
+    append_lines(folder / SHARDS_NAME, [_to_line(entry)])
+
+
+def _to_line(entry: ShardEntry) -> str:
+    return json.dumps(asdict(entry), ensure_ascii=False) + "\n"
+
+
+def read_entries(folder: Path) -> list[ShardEntry]:
+    """The shards that count, in the order in which they were written.
+
+    Raises:
+        ValueError: a line is damaged, or a prompt comes twice.
+    """
+    path = folder / SHARDS_NAME
+    if not path.exists():
+        return []
+    drop_torn_line(path)
+    entries = []
+    seen: set[str] = set()
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            record = json.loads(line)
+            prompts = [StoredPrompt(**prompt) for prompt in record.pop("prompts")]
+            entry = ShardEntry(**record, prompts=prompts)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"line {number} of {path} is not a shard: {error}") from error
+        ids = {prompt.id for prompt in prompts}
+        if ids & seen or len(ids) < len(prompts):
+            raise ValueError(f"line {number} of {path}: a prompt comes twice")
+        seen |= ids
+        entries.append(entry)
+    return entries
+
+
+def keep_entries(folder: Path, is_kept: Callable[[ShardEntry], bool]) -> list[ShardEntry]:
+    """Forget shards: they no longer count, and their prompts are extracted again."""
+    entries = read_entries(folder)
+    kept = [entry for entry in entries if is_kept(entry)]
+    if len(kept) < len(entries):
+        write_whole(folder / SHARDS_NAME, "".join(map(_to_line, kept)))
+    return kept
+
+
+def check_file(path: Path, num_bytes: int) -> None:
+    """A file that was lost, or cut short."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; extract again, which makes only what is lost")
+    if path.stat().st_size != num_bytes:
+        raise ValueError(
+            f"{path} has {path.stat().st_size} bytes, expected {num_bytes}: it was cut or "
+            "overwritten; extract again, which makes only what is lost"
+        )
+
+
+def check_sha256(path: Path, sha256: str) -> None:
+    """A file in which a bit was flipped."""
+    if file_sha256(path) != sha256:
+        raise ValueError(
+            f"{path} is damaged: its checksum is not the one it was written with; delete the file "
+            "and extract again, which makes only what is lost"
+        )
+
+
+def has_size(folder: Path, entry: ShardEntry) -> bool:
+    path = folder / entry.file
+    return path.is_file() and path.stat().st_size == entry.num_bytes
+
+
+def next_file(entries: Sequence[ShardEntry]) -> str:
+    """A name that no counted shard has."""
+    used = {entry.file for entry in entries}
+    number = len(entries)
+    while (name := f"shard-{number:05d}.safetensors") in used:
+        number += 1
+    return name
