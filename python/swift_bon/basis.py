@@ -10,53 +10,170 @@ and C, the correlation matrix `[W, W]` that is never formed, is close to
 1706.05736), whose eigenvectors come from a matrix of k columns.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from swift_bon.candidates import PromptCandidates
 from swift_bon.features import DEVIATION_FLOOR
 from swift_bon.model_features import ModelFeatures
-from swift_bon.projection import Projection
+from swift_bon.projection import Projection, Scaling
 from swift_bon.sampling import stream_seed
+from swift_kernels.checks import check_choice, check_count
 
+KINDS = ("mixed", "per_layer")
+SAMPLE_TOKENS = 20_000
 SCALE_TOKENS = 2_000  # enough to say how large each dimension is
 OVERSAMPLING = 2  # columns of the sketch for each direction kept
+EIGENVALUE_FLOOR = 1e-6  # of the largest: a direction in which nothing moves is not blown up
 
 
 class CorrelationSketch:
-    """The sum over tokens from which the directions of one block are found.
+    """The sums over tokens from which the directions of one block are found.
 
     Args:
-        scale: `[W]`, what the states are multiplied with.
-        num_columns: k.
+        scales: what the states of each of its layers are multiplied with, `[H]` each.
+        num_columns: k, at most the width of the block, L * H.
+        seed: of the random test matrix.
     """
 
-    def __init__(self, scale: Tensor, num_columns: int, generator: torch.Generator):
-        width = len(scale)
-        num_columns = min(num_columns, width)
-        test = torch.randn(width, num_columns, generator=generator)
-        self.scale, self.test = scale, test.to(scale.device)
-        self.products = torch.zeros_like(self.test)
-        self.total = torch.zeros_like(scale, dtype=torch.float64)
+    def __init__(self, scales: Sequence[Tensor], num_columns: int, seed: int):
+        generator = torch.Generator().manual_seed(seed)
+        self.scales = scales
+        self.tests = [
+            torch.randn(len(scale), num_columns, generator=generator).to(scale.device)
+            for scale in scales
+        ]
+        self.products = [torch.zeros_like(test) for test in self.tests]
+        self.totals = [torch.zeros_like(scale, dtype=torch.float64) for scale in scales]
         self.num_tokens = 0
 
-    def add(self, states: Tensor) -> None:
-        """Take states `[tokens, W]`."""
-        scaled = states.float() * self.scale
-        self.products += scaled.T @ (scaled @ self.test)
-        self.total += scaled.sum(dim=0, dtype=torch.float64)
-        self.num_tokens += len(states)
+    def add(self, layers: Sequence[Tensor]) -> None:
+        """Take the states of some tokens, `[tokens, H]` of each layer, without joining them."""
+        scaled = [state.float() * scale for state, scale in zip(layers, self.scales, strict=True)]
+        image = sum(state @ test for state, test in zip(scaled, self.tests, strict=True))
+        for state, product, total in zip(scaled, self.products, self.totals, strict=True):
+            product += state.T @ image
+            total += state.sum(dim=0, dtype=torch.float64)
+        self.num_tokens += len(image)
 
-    def directions(self, num_directions: int) -> tuple[Tensor, Tensor]:
-        """Eigenvectors `[W, K]` of the correlation and their eigenvalues `[K]`, largest first."""
-        mean = (self.total / self.num_tokens).float()
-        sketch = self.products / self.num_tokens - torch.outer(mean, mean @ self.test)
-        shift = torch.finfo(torch.float32).eps * sketch.norm()  # keeps the root below real
-        sketch = sketch + shift * self.test
-        core = self.test.T @ sketch
-        root = torch.linalg.cholesky((core + core.T) / 2)
-        factor = torch.linalg.solve_triangular(root, sketch.T, upper=False).T  # [W, k]
-        vectors, roots, _ = torch.linalg.svd(factor, full_matrices=False)
-        values = (roots.square() - shift).clamp(min=0)
-        return vectors[:, :num_directions], values[:num_directions]
+    def whitened(self, num_directions: int) -> tuple[Tensor, Tensor]:
+        """Rows `[K, W]` that give uncorrelated numbers of deviation 1, and their shift `[K]`."""
+        test = torch.cat(self.tests)  # [W, k]
+        mean = (torch.cat(self.totals) / self.num_tokens).float()
+        sketch = torch.cat(self.products) / self.num_tokens - torch.outer(mean, mean @ test)
+        vectors, values = nystrom_eigenvectors(sketch, test)
+        values = values[:num_directions].clamp(min=EIGENVALUE_FLOOR * float(values[0]))
+        rows = vectors[:, :num_directions].T / values.sqrt()[:, None]  # over scaled states
+        return rows * torch.cat(tuple(self.scales)), rows @ mean
+
+
+def nystrom_eigenvectors(sketch: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvectors `[W, k]` and eigenvalues `[k]`, largest first, of C from `C test` and `test`."""
+    shift = torch.finfo(sketch.dtype).eps * sketch.norm()  # keeps the root real
+    sketch = sketch + shift * test
+    core = test.T @ sketch
+    root = torch.linalg.cholesky((core + core.T) / 2)
+    factor = torch.linalg.solve_triangular(root, sketch.T, upper=False).T  # [W, k]
+    vectors, roots, _ = torch.linalg.svd(factor, full_matrices=False)
+    return vectors, (roots.square() - shift).clamp(min=0)
+
+
+def find_projection(
+    features: ModelFeatures, prompts: Sequence[PromptCandidates], kind: str, dim: int, seed: int
+) -> Projection:
+    """Whitened directions from a sample of the prompts, in one pass of the model over it.
+
+    Args:
+        features: the states themselves, of `prompts`.
+        kind: "mixed": `dim` directions of all layers together; "per_layer": a share of them each.
+        dim: K in all, at most the numbers that there are.
+        seed: of the sample and of the search.
+    """
+    spec = features.spec
+    _, size = block_sizes(kind, dim, len(spec.layers), spec.hidden_size)
+    waiting: list[tuple[Tensor, ...]] = []
+    sketches: list[CorrelationSketch] = []
+    for _, layers in features.states(_sample(features, prompts, seed)):
+        waiting.append(layers)
+        if not sketches and sum(len(batch[0]) for batch in waiting) >= SCALE_TOKENS:
+            sketches = _begin(waiting, kind, size, seed)
+        if sketches:
+            _add(sketches, waiting)
+    if not sketches:  # fewer tokens than that in all
+        sketches = _begin(waiting, kind, size, seed)
+        _add(sketches, waiting)
+    rows, shifts = zip(*(sketch.whitened(size) for sketch in sketches), strict=True)
+    return Projection(torch.stack(rows).cpu(), torch.stack(shifts).cpu())
+
+
+def find_scaling(
+    features: ModelFeatures, prompts: Sequence[PromptCandidates], seed: int
+) -> Scaling:
+    """What brings every number of a sample of the prompts to mean 0 and deviation 1."""
+    batches: list[tuple[Tensor, ...]] = []
+    for _, layers in features.states(_sample(features, prompts, seed)):
+        batches.append(layers)
+        if sum(len(batch[0]) for batch in batches) >= SCALE_TOKENS:
+            break
+    layers = [torch.cat(states).float().cpu() for states in zip(*batches, strict=True)]
+    scale = torch.stack(_scales(layers))
+    return Scaling(scale, scale * torch.stack([state.mean(dim=0) for state in layers]))
+
+
+def block_sizes(kind: str, dim: int, num_layers: int, hidden_size: int) -> tuple[int, int]:
+    """Blocks of a projection to `dim` numbers, and the directions in each.
+
+    Raises:
+        ValueError: another kind, or fewer numbers than layers that want some each.
+    """
+    check_choice(kind, KINDS, "projection")
+    check_count(dim, "projection_dim")
+    if kind == "mixed":
+        return 1, min(dim, num_layers * hidden_size)
+    if dim < num_layers:
+        raise ValueError(
+            f"projection_dim is {dim}, expected at least one for each of {num_layers} layers"
+        )
+    return num_layers, min(dim // num_layers, hidden_size)
+
+
+def _sample(features: ModelFeatures, prompts: Sequence[PromptCandidates], seed: int) -> list:
+    """Responses of random prompts, enough tokens of them."""
+    order = sorted(
+        range(len(prompts)), key=lambda position: stream_seed("basis", seed, prompts[position].id)
+    )
+    responses: list = []
+    num_tokens = 0
+    for position in order:
+        responses += features.responses(position)
+        num_tokens += sum(response.num_scored for response in features.responses(position))
+        if num_tokens >= SAMPLE_TOKENS:
+            break
+    return responses
+
+
+def _begin(
+    batches: Sequence[tuple[Tensor, ...]], kind: str, size: int, seed: int
+) -> list[CorrelationSketch]:
+    """One sketch for each block, scaled by what the first tokens show."""
+    layers = [torch.cat(states).float() for states in zip(*batches, strict=True)]
+    scales = _scales(layers)
+    blocks = [scales] if kind == "mixed" else [[scale] for scale in scales]
+    return [
+        CorrelationSketch(block, min(OVERSAMPLING * size, sum(map(len, block))), seed + index)
+        for index, block in enumerate(blocks)
+    ]
+
+
+def _scales(layers: Sequence[Tensor]) -> list[Tensor]:
+    return [1 / state.std(dim=0, correction=0).clamp(min=DEVIATION_FLOOR) for state in layers]
+
+
+def _add(sketches: Sequence[CorrelationSketch], waiting: list[tuple[Tensor, ...]]) -> None:
+    for layers in waiting:
+        blocks = [layers] if len(sketches) == 1 else [[state] for state in layers]
+        for sketch, block in zip(sketches, blocks, strict=True):
+            sketch.add(block)
+    waiting.clear()

@@ -223,7 +223,9 @@ def check_training_data(prompts: Sequence, header: dict, name: str, path) -> Non
 
 def check_same_settings(earlier: dict, settings: dict, where, what_to_do: str) -> None:
     """A run goes on only with what it was begun with. JSON turns tuples into lists."""
-    differing = [name for name in settings if _as_json(earlier.get(name)) != _as_json(settings[name])]
+    differing = [
+        name for name in settings if _as_json(earlier.get(name)) != _as_json(settings[name])
+    ]
     if differing:
         raise ValueError(
             f"{where} was made with other settings: "

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,12 +12,12 @@ from filelock import FileLock, Timeout
 from torch import nn
 from tqdm import tqdm
 
+from swift_bon.basis import block_sizes, find_projection, find_scaling
 from swift_bon.candidates import PromptCandidates, read_candidates, read_header
 from swift_bon.checks import check_same_settings, check_training_data, model_name
 from swift_bon.features import DTYPES, FeatureSpec, sum_moments
 from swift_bon.forward import count_scored_tokens
 from swift_bon.model_features import ModelFeatures, feature_spec
-from swift_bon.projection import find_projection
 from swift_bon.store import FeatureStore
 from swift_bon.store_files import (
     INDEX_NAME,
@@ -108,9 +109,7 @@ def _extract(model, tokenizer, prompts, folder, spec, source, batch_size, say) -
     missing = _missing_prompts(prompts, entries, folder)
     _check_disk(missing, spec, source, folder, say)
     if is_new:
-        if source["projection"] is not None:
-            projection = find_projection(model, tokenizer, prompts, spec, source, batch_size)
-            spec = dataclasses.replace(spec, projection=projection)
+        spec = _with_projection(model, tokenizer, prompts, spec, source, batch_size)
         write_index(folder, spec, source)
     if not missing:
         return
@@ -129,6 +128,19 @@ def _extract(model, tokenizer, prompts, folder, spec, source, batch_size, say) -
             entries.append(ShardEntry(file, num_bytes, sha256, shard.num_tokens, stored))
             append_entry(folder, entries[-1])
             progress.update(shard.num_tokens)
+
+
+def _with_projection(model, tokenizer, prompts, spec, source, batch_size) -> FeatureSpec:
+    if source["projection"] is None and spec.dtype != "float8":
+        return spec
+    plain = dataclasses.replace(spec, dtype="float32")
+    states = ModelFeatures(model, tokenizer, prompts, plain, batch_size=batch_size)
+    if source["projection"] is None:  # as they are, they exceed what 8 bits can hold
+        found = find_scaling(states, prompts, source["seed"])
+    else:
+        chosen = (source["projection"], source["projection_dim"], source["seed"])
+        found = find_projection(states, prompts, *chosen)
+    return dataclasses.replace(spec, projection=found)
 
 
 def _same_store(folder: Path, spec: FeatureSpec, source: dict[str, Any]) -> FeatureSpec:
@@ -169,7 +181,10 @@ def _clear_leftovers(folder: Path, entries: Sequence[ShardEntry]) -> None:
 def _check_disk(prompts, spec: FeatureSpec, source, folder: Path, say) -> None:
     """Say what the store will take, and stop where the disk has less."""
     num_tokens = count_scored_tokens(prompts, spec.scored_tokens)
-    dim = source["projection_dim"] or spec.dim
+    dim = spec.dim
+    if spec.projection is None and source["projection"] is not None:  # it is yet to be found
+        shape = (len(spec.layers), spec.hidden_size)
+        dim = math.prod(block_sizes(source["projection"], source["projection_dim"], *shape))
     num_bytes = num_tokens * dim * DTYPES[spec.dtype].itemsize
     free_bytes = shutil.disk_usage(folder).free
     need = (

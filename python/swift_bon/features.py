@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from swift_bon.projection import Projection
+from swift_bon.projection import Projection, Scaling
 from swift_kernels import RewardHead
 
 DEVIATION_FLOOR = 1e-3  # a number that hardly moves is not blown up
@@ -43,7 +43,7 @@ class FeatureSpec:
     layers: tuple[int, ...]  # ascending: the hidden states that were taken
     scored_tokens: str
     dtype: str  # a key of `DTYPES`
-    projection: Projection | None = None
+    projection: Projection | Scaling | None = None
 
     @property
     def num_blocks(self) -> int:

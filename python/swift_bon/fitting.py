@@ -18,6 +18,7 @@ from swift_bon.reading_order import Reader, Run, plan_epoch
 from swift_bon.statistics import auroc, picked_accuracy
 from swift_kernels import RewardHead
 
+
 @dataclass
 class Fit:
     """One head: its best epoch (from 0), and how the validation prompts fared in each."""

@@ -1,6 +1,6 @@
-"""A basis of few directions for hidden states: fewer numbers a token, and exact to undo for a head.
+"""Hidden states in other coordinates: fewer of them, or scaled; exact to undo for a head.
 
-With x `[tokens, B, W]` the states of a token in B blocks (each layer, or all layers end to end):
+With x `[tokens, B, W]` the states of some tokens in B blocks (each layer, or all end to end):
 
     z[b] = matrix[b] x[b] - shift[b]                      [tokens, B, K]
     <z, w> = <x, sum_b matrix[b]^T w[b]> - sum_b <shift[b], w[b]>
@@ -52,5 +52,29 @@ class Projection(NamedTuple):
         return lifted, bias - torch.einsum("rbk,bk->r", weight, shift)
 
 
-def find_projection(features, dim):
-    raise NotImplementedError
+class Scaling(NamedTuple):
+    """A projection that keeps every number and moves it into the range of a small dtype:
+    `z = scale * x - shift`."""
+
+    scale: Tensor  # [B, W] float32
+    shift: Tensor  # [B, W] float32
+
+    @property
+    def num_blocks(self) -> int:
+        return len(self.scale)
+
+    @property
+    def block_size(self) -> int:
+        return self.scale.shape[1]
+
+    def apply(self, layers: Sequence[Tensor]) -> Tensor:
+        """z, float32 `[tokens, B * W]`, of B tensors `[tokens, W]`."""
+        scale, shift = (tensor.to(layers[0].device) for tensor in self)
+        blocks = zip(layers, scale, shift, strict=True)
+        return torch.cat([state.float() * times - less for state, times, less in blocks], dim=1)
+
+    def lift(self, weight: Tensor, bias: Tensor, blocks: list[int]) -> tuple[Tensor, Tensor]:
+        """As `Projection.lift`."""
+        scale, shift = self.scale[blocks].double(), self.shift[blocks].double()
+        weight, bias = weight.double(), bias.double()
+        return weight * scale, bias - torch.einsum("rbk,bk->r", weight, shift)

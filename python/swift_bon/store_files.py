@@ -23,7 +23,7 @@ from torch import Tensor
 
 from swift_bon.candidates import PromptCandidates, append_lines, drop_torn_line, write_whole
 from swift_bon.features import DTYPES, FeatureSpec
-from swift_bon.projection import Projection
+from swift_bon.projection import Projection, Scaling
 
 FORMAT = 1
 INDEX_NAME = "index.json"
@@ -99,7 +99,7 @@ def read_index(folder: Path) -> tuple[FeatureSpec, dict[str, Any]]:
         projection = None
         if stored is not None:
             tensors = _read_projection(folder, stored["num_bytes"], stored["sha256"])
-            projection = Projection(**tensors)
+            projection = (Projection if "matrix" in tensors else Scaling)(**tensors)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(
             f"{path} does not describe a feature store ({type(error).__name__}: {error}); "

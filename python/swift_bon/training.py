@@ -12,8 +12,8 @@ from swift_bon.candidates import PromptCandidates, read_candidates, read_header,
 from swift_bon.checks import check_training_data
 from swift_bon.features import FeatureSource
 from swift_bon.fit_checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
-from swift_bon.fit_report import model_card, plot_curves
 from swift_bon.fit_options import FitOptions
+from swift_bon.fit_report import model_card, plot_curves
 from swift_bon.fitting import HeadFitting, choose_fit
 from swift_bon.labels import label_prompts
 from swift_bon.store import FeatureStore
