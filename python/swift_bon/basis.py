@@ -1,7 +1,8 @@
 """Find a projection: the directions in which the states of a sample of tokens vary most.
 
-The states are scaled to unit deviation first, or a few dimensions of huge values would take every
-direction. With z the scaled states of n sampled tokens and a random `test [W, k]`, one pass gives
+The states are centred and scaled to unit deviation first, as the first tokens show it, or a few
+dimensions of huge values would take every direction, and every digit of the sums. With z the scaled
+states of n sampled tokens and a random orthonormal `test [W, k]`, one pass gives
 
     sketch = (sum_t z[t] (z[t]^T test)) / n - m (m^T test)   = C test,     m = mean of z
 
@@ -33,17 +34,21 @@ class CorrelationSketch:
     """The sums over tokens from which the directions of one block are found.
 
     Args:
-        scales: what the states of each of its layers are multiplied with, `[H]` each.
+        centers: what is taken off the states of each of its layers first, `[H]` each.
+        scales: what they are multiplied with then, `[H]` each.
         num_columns: k, at most the width of the block, L * H.
         seed: of the random test matrix.
     """
 
-    def __init__(self, scales: Sequence[Tensor], num_columns: int, seed: int):
+    def __init__(
+        self, centers: Sequence[Tensor], scales: Sequence[Tensor], num_columns: int, seed: int
+    ):
         generator = torch.Generator().manual_seed(seed)
-        self.scales = scales
+        self.centers, self.scales = centers, scales
+        sizes = [len(scale) for scale in scales]
+        test, _ = torch.linalg.qr(torch.randn(sum(sizes), num_columns, generator=generator))
         self.tests = [
-            torch.randn(len(scale), num_columns, generator=generator).to(scale.device)
-            for scale in scales
+            part.to(scale.device) for part, scale in zip(test.split(sizes), scales, strict=True)
         ]
         self.products = [torch.zeros_like(test) for test in self.tests]
         self.totals = [torch.zeros_like(scale, dtype=torch.float64) for scale in scales]
@@ -51,7 +56,8 @@ class CorrelationSketch:
 
     def add(self, layers: Sequence[Tensor]) -> None:
         """Take the states of some tokens, `[tokens, H]` of each layer, without joining them."""
-        scaled = [state.float() * scale for state, scale in zip(layers, self.scales, strict=True)]
+        blocks = zip(layers, self.centers, self.scales, strict=True)
+        scaled = [(state.float() - center) * scale for state, center, scale in blocks]
         image = sum(state @ test for state, test in zip(scaled, self.tests, strict=True))
         for state, product, total in zip(scaled, self.products, self.totals, strict=True):
             product += state.T @ image
@@ -59,23 +65,36 @@ class CorrelationSketch:
         self.num_tokens += len(image)
 
     def whitened(self, num_directions: int) -> tuple[Tensor, Tensor]:
-        """Rows `[K, W]` that give uncorrelated numbers of deviation 1, and their shift `[K]`."""
+        """Rows `[K, W]` that give uncorrelated numbers of deviation 1, and their shift `[K]`.
+
+        Raises:
+            ValueError: nothing moves.
+        """
         test = torch.cat(self.tests)  # [W, k]
         mean = (torch.cat(self.totals) / self.num_tokens).float()
         sketch = torch.cat(self.products) / self.num_tokens - torch.outer(mean, mean @ test)
+        if not sketch.any():
+            raise ValueError(
+                f"the hidden states of all {self.num_tokens} sampled tokens are the same, so they "
+                "have no directions; collect more candidates, or take projection=None"
+            )
         vectors, values = nystrom_eigenvectors(sketch, test)
         values = values[:num_directions].clamp(min=EIGENVALUE_FLOOR * float(values[0]))
         rows = vectors[:, :num_directions].T / values.sqrt()[:, None]  # over scaled states
-        return rows * torch.cat(tuple(self.scales)), rows @ mean
+        rows_of_states = rows * torch.cat(tuple(self.scales))
+        return rows_of_states, rows @ mean + rows_of_states @ torch.cat(tuple(self.centers))
 
 
 def nystrom_eigenvectors(sketch: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvectors `[W, k]` and eigenvalues `[k]`, largest first, of C from `C test` and `test`."""
-    shift = torch.finfo(sketch.dtype).eps * sketch.norm()  # keeps the root real
+    """Eigenvectors `[W, k]` and eigenvalues `[k]`, largest first, of C from `C test` and `test`.
+
+    With fewer tokens than columns the root is of a matrix that is singular but for rounding.
+    """
+    shift = torch.finfo(sketch.dtype).eps * sketch.norm()
     sketch = sketch + shift * test
-    core = test.T @ sketch
-    root = torch.linalg.cholesky((core + core.T) / 2)
-    factor = torch.linalg.solve_triangular(root, sketch.T, upper=False).T  # [W, k]
+    core = (test.T @ sketch).double()
+    squares, basis = torch.linalg.eigh((core + core.T) / 2)
+    factor = sketch @ (basis * squares.clamp(min=shift).rsqrt()).to(sketch.dtype)  # [W, k]
     vectors, roots, _ = torch.linalg.svd(factor, full_matrices=False)
     return vectors, (roots.square() - shift).clamp(min=0)
 
@@ -119,7 +138,7 @@ def find_scaling(
             break
     layers = [torch.cat(states).float().cpu() for states in zip(*batches, strict=True)]
     scale = torch.stack(_scales(layers))
-    return Scaling(scale, scale * torch.stack([state.mean(dim=0) for state in layers]))
+    return Scaling(scale, scale * torch.stack(_centers(layers)))
 
 
 def block_sizes(kind: str, dim: int, num_layers: int, hidden_size: int) -> tuple[int, int]:
@@ -159,12 +178,18 @@ def _begin(
 ) -> list[CorrelationSketch]:
     """One sketch for each block, scaled by what the first tokens show."""
     layers = [torch.cat(states).float() for states in zip(*batches, strict=True)]
-    scales = _scales(layers)
-    blocks = [scales] if kind == "mixed" else [[scale] for scale in scales]
+    centers, scales = _centers(layers), _scales(layers)
+    blocks = [(centers, scales)]
+    if kind == "per_layer":
+        blocks = [([center], [scale]) for center, scale in zip(centers, scales, strict=True)]
     return [
-        CorrelationSketch(block, min(OVERSAMPLING * size, sum(map(len, block))), seed + index)
+        CorrelationSketch(*block, min(OVERSAMPLING * size, sum(map(len, block[0]))), seed + index)
         for index, block in enumerate(blocks)
     ]
+
+
+def _centers(layers: Sequence[Tensor]) -> list[Tensor]:
+    return [state.mean(dim=0) for state in layers]
 
 
 def _scales(layers: Sequence[Tensor]) -> list[Tensor]:

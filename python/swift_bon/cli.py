@@ -2,11 +2,13 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from swift_bon import cli_training
+from swift_bon.cli_options import Head, Json, Model, Seed
 from swift_bon.models import EMBEDDED_NAME
 from swift_bon.terminal import (
     print_json,
@@ -22,13 +24,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-
-Model = Annotated[str, typer.Option(help="The embedded model's name, a hub id, or a path.")]
-Head = Annotated[
-    str | None, typer.Option(help="A folder or hub id; by default the head that ships.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
-Seed = Annotated[int, typer.Option(help="Of the random streams, one for each candidate.")]
 
 
 def _load(model: str, head: str | None):
@@ -103,84 +98,6 @@ def generate(
 
 
 @app.command()
-def collect(
-    path: Annotated[Path, typer.Argument(help="JSON lines to write; resumed if it exists.")],
-    task: Annotated[str, typer.Option(help="Which questions.")] = "basics",
-    split: Annotated[str, typer.Option(help="train, test or all.")] = "train",
-    limit: Annotated[int | None, typer.Option(help="Only the first questions.")] = None,
-    num_return_sequences: Annotated[int, typer.Option("--samples", "-n", help="N.")] = 8,
-    batch_size: Annotated[int, typer.Option(help="Candidates at a time.")] = 64,
-    seed: Seed = 0,
-    model: Model = EMBEDDED_NAME,
-    head: Annotated[
-        str | None, typer.Option(help="Store this head's score with each candidate.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Sample candidates for the questions of a task, grade them, and store them."""
-    from swift_bon import collection
-    from swift_bon.heads import load_head
-    from swift_bon.models import load_model
-
-    with readable_errors():
-        loaded_head = None if head is None else load_head(head, model_name=model)
-        prompts = collection.collect(
-            *load_model(model),
-            path,
-            task=task,
-            split=split,
-            limit=limit,
-            num_return_sequences=num_return_sequences,
-            head=loaded_head,
-            batch_size=batch_size,
-            seed=seed,
-        )
-    num_right = sum(c.correct for prompt in prompts for c in prompt.candidates)
-    num_candidates = sum(len(prompt.candidates) for prompt in prompts)
-    record = {
-        "path": str(path),
-        "num_prompts": len(prompts),
-        "num_candidates": num_candidates,
-        "random": num_right / num_candidates,
-    }
-    print_record(record, as_json)
-
-
-@app.command()
-def train(
-    path: Annotated[Path, typer.Argument(help="The file that collect made.")],
-    output: Annotated[Path, typer.Argument(help="Folder of the head.")],
-    seeds: Annotated[list[int] | None, typer.Option(help="May be given several times.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="At most.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,
-    scored_tokens: Annotated[str | None, typer.Option(help="fed or response.")] = None,
-    gated: Annotated[bool, typer.Option(help="With the gate, or a plain average.")] = True,
-    model: Model = EMBEDDED_NAME,
-    as_json: Json = False,
-) -> None:
-    """Train a head on collected candidates and save it with its model card.
-
-    The hidden states of all tokens lie beside PATH while it runs; a killed run starts again.
-    """
-    from swift_bon import training
-    from swift_bon.models import load_model
-
-    options: dict[str, Any] = {
-        "seeds": tuple(seeds) if seeds else None,
-        "epochs": epochs,
-        "learning_rate": learning_rate,
-        "weight_decay": weight_decay,
-        "scored_tokens": scored_tokens,
-    }
-    given = {name: value for name, value in options.items() if value is not None}
-    with readable_errors():
-        _, report = training.train(*load_model(model), path, output, gated=gated, **given)
-    fits = [{k: v for k, v in fit.items() if k != "history"} for fit in report["fits"]]
-    print_record({"output": str(output), "fits": fits}, as_json)
-
-
-@app.command()
 def evaluate(
     path: Annotated[Path, typer.Argument(help="Candidates with scores: collect --head.")],
     num_draws: Annotated[int, typer.Option(help="Of the bootstrap over questions.")] = 2000,
@@ -216,6 +133,10 @@ def convert(
         )
         head.save_pretrained(output)
     print_record({"output": str(output), **head.config()}, as_json)
+
+
+for command in (cli_training.collect, cli_training.extract, cli_training.train):
+    app.command()(command)
 
 
 if __name__ == "__main__":

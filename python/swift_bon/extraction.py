@@ -15,9 +15,10 @@ from tqdm import tqdm
 from swift_bon.basis import block_sizes, find_projection, find_scaling
 from swift_bon.candidates import PromptCandidates, read_candidates, read_header
 from swift_bon.checks import check_same_settings, check_training_data, model_name
+from swift_bon.checksums import tensor_sha256
 from swift_bon.features import DTYPES, FeatureSpec, sum_moments
 from swift_bon.forward import count_scored_tokens
-from swift_bon.model_features import ModelFeatures, feature_spec
+from swift_bon.model_features import SHARD_BYTES, ModelFeatures, feature_spec
 from swift_bon.store import FeatureStore
 from swift_bon.store_files import (
     INDEX_NAME,
@@ -28,13 +29,16 @@ from swift_bon.store_files import (
     keep_entries,
     next_file,
     prompt_digest,
+    read_entries,
     read_index,
     write_index,
     write_tensors,
 )
 
-DISK_RESERVE_BYTES = 2**26  # for the index, the moments and the basis
+DISK_RESERVE_BYTES = 2**26  # for the index, and for others
+MOMENT_BYTES = 16  # of each number in each shard
 LOCK_NAME = ".lock"
+LEFTOVERS = ("shard-*.safetensors", ".shard*", ".index.json.*", ".projection.*", ".tmp*")
 WEIGHTS_PROBED = 16  # of each parameter: enough to tell two checkpoints apart
 
 
@@ -48,7 +52,7 @@ def extract_features(
     scored_tokens: str = "fed",
     dtype: str | None = None,
     projection: str | None = "mixed",
-    projection_dim: int = 512,
+    projection_dim: int | None = 512,
     batch_size: int = 64,
     seed: int = 0,
     say: Callable[[str], None] = tqdm.write,
@@ -83,11 +87,16 @@ def extract_features(
     prompts, header = read_candidates(path), read_header(path)
     check_training_data(prompts, header, model_name(model), path)
     spec = feature_spec(model, layers, scored_tokens, dtype, projection is not None)
+    if not count_scored_tokens(prompts, spec.scored_tokens):
+        raise ValueError(
+            f"no candidate in {path} has a token that counts: scored_tokens is "
+            f"{spec.scored_tokens!r}; take 'response', or collect longer candidates"
+        )
     source = {
         "weights": weights_digest(model),
         "chat_template": hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest()[:16],
         "projection": projection,
-        "projection_dim": projection_dim if projection else None,
+        "projection_dim": None if projection is None else projection_dim,
         "seed": seed,
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,11 +109,65 @@ def extract_features(
     return FeatureStore(folder, prompts)
 
 
+def open_features(
+    path: str | Path,
+    folder: str | Path | None = None,
+    *,
+    load: Callable[[], tuple],
+    scored_tokens: str | None = None,
+    batch_size: int = 64,
+    say: Callable[[str], None] = tqdm.write,
+) -> FeatureStore:
+    """The store of a candidates file; what is not in it yet is extracted, as the rest of it was.
+
+    Args:
+        path: the file that `collect` made.
+        folder: of the store; None takes `<name>.features` beside it.
+        load: gives the model and its tokenizer; not called where the store is whole.
+        scored_tokens: of a new store ("fed" unless given); an old one must have the same.
+
+    Raises:
+        as `extract_features`.
+    """
+    folder = default_folder(path) if folder is None else Path(folder)
+    settings: dict[str, Any] = {}
+    if (folder / INDEX_NAME).exists():
+        prompts = read_candidates(path)
+        spec, source = read_index(folder)
+        if scored_tokens not in (None, spec.scored_tokens):
+            raise ValueError(
+                f"scored_tokens is {scored_tokens!r}, the features in {folder} are of "
+                f"{spec.scored_tokens!r}; take another folder for features"
+            )
+        scored_tokens = spec.scored_tokens
+        entries = [entry for entry in read_entries(folder) if has_size(folder, entry)]
+        if not _missing_prompts(prompts, entries, folder):
+            return FeatureStore(folder, prompts)
+        settings = {"layers": spec.layers, "dtype": spec.dtype, "seed": source["seed"]}
+        settings |= {name: source[name] for name in ("projection", "projection_dim")}
+    return extract_features(
+        *load(),
+        path,
+        folder,
+        scored_tokens=scored_tokens or "fed",
+        batch_size=batch_size,
+        say=say,
+        **settings,
+    )
+
+
+def default_folder(path: str | Path) -> Path:
+    """`runs/train.jsonl` has its features in `runs/train.features/`."""
+    path = Path(path)
+    return path.with_name(path.name.removesuffix(".jsonl") + ".features")
+
+
 def _extract(model, tokenizer, prompts, folder, spec, source, batch_size, say) -> None:
     is_new = not (folder / INDEX_NAME).exists()
     if not is_new:
         spec = _same_store(folder, spec, source)
-    entries = keep_entries(folder, lambda entry: has_size(folder, entry))
+    # shards without an index are of unknown making
+    entries = keep_entries(folder, lambda entry: not is_new and has_size(folder, entry))
     _clear_leftovers(folder, entries)
     missing = _missing_prompts(prompts, entries, folder)
     _check_disk(missing, spec, source, folder, say)
@@ -119,13 +182,14 @@ def _extract(model, tokenizer, prompts, folder, spec, source, batch_size, say) -
         for number, shard in enumerate(features.shards):
             pack = features.read(number)
             file = next_file(entries)
-            tensors = {**pack._asdict(), "moments": sum_moments(pack.states)}
-            num_bytes, sha256 = write_tensors(folder / file, tensors)
+            moments = sum_moments(pack.states)
+            tensors = {**pack._asdict(), "moments": moments}
+            written = (file, *write_tensors(folder / file, tensors), tensor_sha256(moments))
             stored = [
                 StoredPrompt(prompt.id, prompt_digest(prompt), len(prompt.candidates))
                 for prompt in (missing[position] for position in shard.prompts)
             ]
-            entries.append(ShardEntry(file, num_bytes, sha256, shard.num_tokens, stored))
+            entries.append(ShardEntry(*written, shard.num_tokens, stored))
             append_entry(folder, entries[-1])
             progress.update(shard.num_tokens)
 
@@ -172,7 +236,7 @@ def _missing_prompts(
 def _clear_leftovers(folder: Path, entries: Sequence[ShardEntry]) -> None:
     """What a killed run left behind, and shards that no longer count."""
     counted = {entry.file for entry in entries}
-    for pattern in ("shard-*.safetensors", ".shard-*", ".index.json.*", ".projection.*"):
+    for pattern in LEFTOVERS:
         for file in folder.glob(pattern):
             if file.name not in counted:
                 file.unlink()
@@ -181,11 +245,13 @@ def _clear_leftovers(folder: Path, entries: Sequence[ShardEntry]) -> None:
 def _check_disk(prompts, spec: FeatureSpec, source, folder: Path, say) -> None:
     """Say what the store will take, and stop where the disk has less."""
     num_tokens = count_scored_tokens(prompts, spec.scored_tokens)
-    dim = spec.dim
+    dim, basis_bytes = spec.dim, 0
     if spec.projection is None and source["projection"] is not None:  # it is yet to be found
         shape = (len(spec.layers), spec.hidden_size)
-        dim = math.prod(block_sizes(source["projection"], source["projection_dim"], *shape))
+        num_blocks, size = block_sizes(source["projection"], source["projection_dim"], *shape)
+        dim, basis_bytes = num_blocks * size, size * math.prod(shape) * 4  # [B, K, W] float32
     num_bytes = num_tokens * dim * DTYPES[spec.dtype].itemsize
+    num_bytes += (num_bytes // SHARD_BYTES + 1) * MOMENT_BYTES * dim + basis_bytes
     free_bytes = shutil.disk_usage(folder).free
     need = (
         f"the features of {num_tokens} tokens ({dim} numbers each, {spec.dtype}) need "

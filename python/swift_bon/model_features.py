@@ -1,12 +1,14 @@
 """Features straight from the model: each read is a forward over stored candidates."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from swift_bon.candidates import PromptCandidates
-from swift_bon.checks import check_prompts, model_name
+from swift_bon.candidates import PromptCandidates, read_candidates, read_header
+from swift_bon.checks import check_prompts, check_training_data, model_name
 from swift_bon.features import (
     DTYPES,
     FeatureSpec,
@@ -18,6 +20,7 @@ from swift_bon.features import (
 )
 from swift_bon.forward import (
     Response,
+    ResponseStates,
     count_scored_tokens,
     num_scored_tokens,
     response_states,
@@ -78,9 +81,8 @@ class ModelFeatures:
             responses = [r._replace(num_scored=0) if r.prompt in skipped else r for r in responses]
         for batch, layers in self.states(responses):
             rows = [torch.arange(offsets[m], offsets[m + 1]) for m in batch]
-            owners = [self._prompts[responses[m].prompt].id for m in batch]
-            values = self._convert(layers, owners, [len(row) for row in rows])
-            states[torch.cat(rows)] = values.cpu()
+            states[torch.cat(rows)] = self._convert(layers).cpu()
+            del layers  # before the next forward
         return Pack(states, offsets)
 
     def moments(self) -> Moments:
@@ -108,18 +110,32 @@ class ModelFeatures:
             for candidate in self._prompts[position].candidates
         ]
 
-    def states(self, responses: Sequence[Response]):
-        """Their hidden states as the model gives them, batched: see `response_states`."""
-        return response_states(
+    def states(self, responses: Sequence[Response]) -> Iterator[ResponseStates]:
+        """Their hidden states as the model gives them, batched: see `response_states`.
+
+        Raises:
+            ValueError: one is NaN or infinite.
+        """
+        for found in response_states(
             self._model,
             self._rendered,
             responses,
             layers=self.spec.layers,
             pad_id=self._pad_id,
             batch_size=self.batch_size,
-        )
+        ):
+            if not all(math.isfinite(layer.sum(dtype=torch.float64)) for layer in found.layers):
+                lengths = [responses[index].num_scored for index in found.responses]
+                first = found.responses[_first_not_finite(found.layers, lengths)]
+                raise ValueError(
+                    "a hidden state of prompt "
+                    f"{self._prompts[responses[first].prompt].id!r} is NaN or infinite; load the "
+                    "model in bfloat16 or float32, or leave that prompt out"
+                )
+            yield found
+            del found  # before the next forward
 
-    def _convert(self, layers: tuple[Tensor, ...], owners: list[str], lengths: list[int]) -> Tensor:
+    def _convert(self, layers: tuple[Tensor, ...]) -> Tensor:
         """`[tokens, D]` in the dtype of the features."""
         device = layers[0].device
         layers = [layer.to(device) for layer in layers]
@@ -127,29 +143,22 @@ class ModelFeatures:
             values = torch.cat(layers, dim=1)
         else:
             values = self.spec.projection.apply(layers)
-        converted = values
         if self.spec.dtype == "float8":
-            converted = values.clamp(-FLOAT8_MAX, FLOAT8_MAX)  # it has no infinity to show
-        converted = converted.to(DTYPES[self.spec.dtype])
+            values = values.clamp(-FLOAT8_MAX, FLOAT8_MAX)  # beyond it there is only NaN
+        converted = values.to(DTYPES[self.spec.dtype])
         if not converted.float().sum(dtype=torch.float64).isfinite():
-            _explain_not_finite(values, owners, lengths, self.spec.dtype)
+            raise ValueError(
+                f"hidden states reach {float(values.abs().max()):.3g}, more than "
+                f"{self.spec.dtype} can hold; take bfloat16, or a projection"
+            )
         return converted
 
 
-def _explain_not_finite(values: Tensor, owners: list[str], lengths: list[int], dtype: str) -> None:
-    is_bad = ~values.isfinite().all(dim=1)
-    if is_bad.any():
-        token = int(is_bad.nonzero()[0])
-        ends = torch.tensor(lengths).cumsum(0)
-        owner = owners[int(torch.searchsorted(ends, token, right=True))]
-        raise ValueError(
-            f"a hidden state of prompt {owner!r} is NaN or infinite; load the model in bfloat16 or "
-            "float32, or leave that prompt out"
-        )
-    raise ValueError(
-        f"hidden states reach {float(values.abs().max()):.3g}, more than {dtype} can hold; "
-        "take bfloat16, or a projection"
-    )
+def _first_not_finite(layers: Sequence[Tensor], lengths: Sequence[int]) -> int:
+    """Which of some responses, packed one after the other, has the first such token."""
+    is_bad = torch.stack([~layer.isfinite().all(dim=1).cpu() for layer in layers]).any(dim=0)
+    ends = torch.tensor(lengths).cumsum(0)
+    return int(torch.searchsorted(ends, int(is_bad.nonzero()[0]), right=True))
 
 
 def _pack_prompts(
@@ -188,3 +197,23 @@ def feature_spec(
         scored_tokens=check_choice(scored_tokens, SCORED_TOKENS, "scored_tokens"),
         dtype=check_choice(dtype, DTYPES, "dtype"),
     )
+
+
+def of_candidates(
+    model,
+    tokenizer,
+    path: str | Path,
+    *,
+    layers: Sequence[int] | None = None,
+    scored_tokens: str = "fed",
+    batch_size: int = 64,
+) -> ModelFeatures:
+    """The states of the candidates of a file, for training without a store.
+
+    Raises:
+        ValueError: candidates of another model, or a bad argument.
+    """
+    prompts = read_candidates(path)
+    check_training_data(prompts, read_header(path), model_name(model), path)
+    spec = feature_spec(model, layers, scored_tokens, "float32", is_projected=False)
+    return ModelFeatures(model, tokenizer, prompts, spec, batch_size=batch_size)

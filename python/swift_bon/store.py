@@ -6,17 +6,18 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from swift_bon.candidates import PromptCandidates
-from swift_bon.features import DTYPES, Moments, Pack, Shard, divide_moments
-from swift_bon.store_files import (
-    ShardEntry,
+from swift_bon.checksums import (
+    MAKE_AGAIN,
+    START_OVER,
     check_file,
     check_sha256,
-    prompt_digest,
-    read_entries,
-    read_index,
+    tensor_sha256,
 )
+from swift_bon.features import DTYPES, Moments, Pack, Shard, divide_moments
+from swift_bon.store_files import ShardEntry, prompt_digest, read_entries, read_index
 
 
 class FeatureStore:
@@ -72,11 +73,7 @@ class FeatureStore:
         if shard not in self._verified:
             check_sha256(path, entry.sha256)
             self._verified.add(shard)
-        try:
-            with safe_open(path, framework="pt") as file:
-                pack = Pack(*(file.get_tensor(name) for name in Pack._fields))
-        except SafetensorError as error:
-            raise ValueError(f"{path} is not a shard: {error}") from error
+        pack = Pack(*_load(path, *Pack._fields))
         expected = (entry.num_tokens, self.spec.dim)
         num_candidates = sum(self.shards[shard].num_candidates)
         if (
@@ -88,16 +85,23 @@ class FeatureStore:
             raise ValueError(
                 f"{path} holds {tuple(pack.states.shape)} of {pack.states.dtype} for "
                 f"{len(pack.offsets) - 1} candidates, the index says {expected} for "
-                f"{num_candidates}; delete the folder and extract again"
+                f"{num_candidates}; {START_OVER}"
             )
         return pack
 
     def moments(self) -> Moments:
-        """Over all tokens of the store, from the sums that stand in its shards."""
+        """Over all tokens of the store, from the sums that stand in its shards.
+
+        Raises:
+            ValueError: a shard is damaged.
+        """
         sums = torch.zeros(2, self.spec.dim, dtype=torch.float64)
         for entry in self._entries:
-            with safe_open(self.folder / entry.file, framework="pt") as file:
-                sums += file.get_tensor("moments")
+            path = self.folder / entry.file
+            (moments,) = _load(path, "moments")
+            if tensor_sha256(moments) != entry.moments_sha256:
+                raise _damaged(path, "its sums are not those that were written")
+            sums += moments
         return divide_moments(sums, sum(entry.num_tokens for entry in self._entries))
 
     def will_read(self, shard: int) -> None:
@@ -105,3 +109,15 @@ class FeatureStore:
         if hasattr(os, "posix_fadvise"):
             with (self.folder / self._entries[shard].file).open("rb") as file:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+
+
+def _load(path: Path, *names: str) -> list[Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return [file.get_tensor(name) for name in names]
+    except SafetensorError as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, what: object) -> ValueError:
+    return ValueError(f"{path} is damaged: {what}; delete the file and {MAKE_AGAIN}")

@@ -22,14 +22,22 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from swift_bon.candidates import PromptCandidates, append_lines, drop_torn_line, write_whole
-from swift_bon.features import DTYPES, FeatureSpec
+from swift_bon.checksums import (
+    MAKE_AGAIN,
+    START_OVER,
+    check_file,
+    check_sha256,
+    file_sha256,
+    with_checksum,
+    without_checksum,
+)
+from swift_bon.features import FeatureSpec
 from swift_bon.projection import Projection, Scaling
 
 FORMAT = 1
 INDEX_NAME = "index.json"
 SHARDS_NAME = "shards.jsonl"
 PROJECTION_NAME = "projection.safetensors"
-BLOCK_BYTES = 2**20
 SPEC_NAMES = ("model", "num_layers", "hidden_size", "layers", "scored_tokens", "dtype")
 
 
@@ -49,6 +57,7 @@ class ShardEntry:
     file: str
     num_bytes: int
     sha256: str
+    moments_sha256: str  # of the sums alone, which are read before the rest
     num_tokens: int
     prompts: list[StoredPrompt]  # in packed order
 
@@ -72,7 +81,8 @@ def write_index(folder: Path, spec: FeatureSpec, source: dict[str, Any]) -> None
         "projection": projection,
         "source": source,
     }
-    write_whole(folder / INDEX_NAME, json.dumps(index, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(with_checksum(index), indent=1, ensure_ascii=False)
+    write_whole(folder / INDEX_NAME, text + "\n")
 
 
 def read_index(folder: Path) -> tuple[FeatureSpec, dict[str, Any]]:
@@ -89,30 +99,27 @@ def read_index(folder: Path) -> tuple[FeatureSpec, dict[str, Any]]:
         )
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
-        version, fields, stored = index["format"], index["spec"], index["projection"]
+        if index["format"] != FORMAT:
+            raise ValueError(f"its format is {index['format']}, expected {FORMAT}")
+        index = without_checksum(index)
+        fields, stored = index["spec"], index["projection"]
         fields = {**{name: fields[name] for name in SPEC_NAMES}, "layers": tuple(fields["layers"])}
         source = dict(index["source"])
-        if version != FORMAT:
-            raise ValueError(f"its format is {version}, expected {FORMAT}")
-        if fields["dtype"] not in DTYPES:
-            raise ValueError(f"its dtype is {fields['dtype']!r}")
-        projection = None
-        if stored is not None:
-            tensors = _read_projection(folder, stored["num_bytes"], stored["sha256"])
-            projection = (Projection if "matrix" in tensors else Scaling)(**tensors)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(
             f"{path} does not describe a feature store ({type(error).__name__}: {error}); "
-            "delete the folder and extract again"
+            f"{START_OVER}"
         ) from error
+    projection = stored and _read_projection(folder, stored["num_bytes"], stored["sha256"])
     return FeatureSpec(**fields, projection=projection), source
 
 
-def _read_projection(folder: Path, num_bytes: int, sha256: str) -> dict[str, Tensor]:
+def _read_projection(folder: Path, num_bytes: int, sha256: str) -> Projection | Scaling:
     path = folder / PROJECTION_NAME
-    check_file(path, num_bytes)
-    check_sha256(path, sha256)
-    return load_file(path)
+    check_file(path, num_bytes, START_OVER)
+    check_sha256(path, sha256, START_OVER)
+    tensors = load_file(path)
+    return (Projection if "matrix" in tensors else Scaling)(**tensors)
 
 
 def write_tensors(
@@ -134,24 +141,18 @@ def write_tensors(
     return num_bytes, sha256
 
 
-def file_sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as file:
-        while block := file.read(BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def append_entry(folder: Path, entry: ShardEntry) -> None:
     append_lines(folder / SHARDS_NAME, [_to_line(entry)])
 
 
 def _to_line(entry: ShardEntry) -> str:
-    return json.dumps(asdict(entry), ensure_ascii=False) + "\n"
+    return json.dumps(with_checksum(asdict(entry)), ensure_ascii=False) + "\n"
 
 
 def read_entries(folder: Path) -> list[ShardEntry]:
     """The shards that count, in the order in which they were written.
+
+    A last line without an end does not count: a run was killed in it, or is writing it.
 
     Raises:
         ValueError: a line is damaged, or a prompt comes twice.
@@ -159,19 +160,24 @@ def read_entries(folder: Path) -> list[ShardEntry]:
     path = folder / SHARDS_NAME
     if not path.exists():
         return []
-    drop_torn_line(path)
+    *lines, _ = path.read_bytes().split(b"\n")
     entries = []
     seen: set[str] = set()
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         try:
-            record = json.loads(line)
+            record = without_checksum(json.loads(line))
             prompts = [StoredPrompt(**prompt) for prompt in record.pop("prompts")]
             entry = ShardEntry(**record, prompts=prompts)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"line {number} of {path} is not a shard: {error}") from error
+            raise ValueError(
+                f"line {number} of {path} is not a shard ({type(error).__name__}: {error}); "
+                f"delete that line and {MAKE_AGAIN}"
+            ) from error
         ids = {prompt.id for prompt in prompts}
         if ids & seen or len(ids) < len(prompts):
-            raise ValueError(f"line {number} of {path}: a prompt comes twice")
+            raise ValueError(
+                f"line {number} of {path}: a prompt comes twice; delete that line and {MAKE_AGAIN}"
+            )
         seen |= ids
         entries.append(entry)
     return entries
@@ -179,31 +185,13 @@ def read_entries(folder: Path) -> list[ShardEntry]:
 
 def keep_entries(folder: Path, is_kept: Callable[[ShardEntry], bool]) -> list[ShardEntry]:
     """Forget shards: they no longer count, and their prompts are extracted again."""
+    if (folder / SHARDS_NAME).exists():
+        drop_torn_line(folder / SHARDS_NAME)
     entries = read_entries(folder)
     kept = [entry for entry in entries if is_kept(entry)]
     if len(kept) < len(entries):
         write_whole(folder / SHARDS_NAME, "".join(map(_to_line, kept)))
     return kept
-
-
-def check_file(path: Path, num_bytes: int) -> None:
-    """A file that was lost, or cut short."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; extract again, which makes only what is lost")
-    if path.stat().st_size != num_bytes:
-        raise ValueError(
-            f"{path} has {path.stat().st_size} bytes, expected {num_bytes}: it was cut or "
-            "overwritten; extract again, which makes only what is lost"
-        )
-
-
-def check_sha256(path: Path, sha256: str) -> None:
-    """A file in which a bit was flipped."""
-    if file_sha256(path) != sha256:
-        raise ValueError(
-            f"{path} is damaged: its checksum is not the one it was written with; delete the file "
-            "and extract again, which makes only what is lost"
-        )
 
 
 def has_size(folder: Path, entry: ShardEntry) -> bool:

@@ -1,0 +1,187 @@
+"""The commands on the way from a model to a head: collect, extract, train."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from swift_bon.cli_options import Json, Model, Seed
+from swift_bon.models import EMBEDDED_NAME
+from swift_bon.terminal import print_record, readable_errors
+
+Layers = Annotated[str | None, typer.Option(help="Hidden states, as in 0,8,16-30; by default all.")]
+ScoredTokens = Annotated[str, typer.Option(help="fed or response.")]
+Dtype = Annotated[str | None, typer.Option(help="float16, bfloat16, float8 or float32.")]
+Projection = Annotated[
+    str, typer.Option(help="mixed, per_layer, or none, which keeps the states themselves.")
+]
+ProjectionDim = Annotated[int, typer.Option(help="Numbers kept for each token.")]
+ForwardBatch = Annotated[
+    int, typer.Option(help="Candidates in one forward; halved when memory runs out.")
+]
+
+
+def collect(
+    path: Annotated[Path, typer.Argument(help="JSON lines to write; resumed if it exists.")],
+    task: Annotated[str, typer.Option(help="Which questions.")] = "basics",
+    split: Annotated[str, typer.Option(help="train, test or all.")] = "train",
+    limit: Annotated[int | None, typer.Option(help="Only the first questions.")] = None,
+    num_return_sequences: Annotated[int, typer.Option("--samples", "-n", help="N.")] = 8,
+    batch_size: Annotated[int, typer.Option(help="Candidates at a time.")] = 64,
+    seed: Seed = 0,
+    model: Model = EMBEDDED_NAME,
+    head: Annotated[
+        str | None, typer.Option(help="Store this head's score with each candidate.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Sample candidates for the questions of a task, grade them, and store them."""
+    from swift_bon import collection
+    from swift_bon.heads import load_head
+    from swift_bon.models import load_model
+
+    with readable_errors():
+        loaded_head = None if head is None else load_head(head, model_name=model)
+        prompts = collection.collect(
+            *load_model(model),
+            path,
+            task=task,
+            split=split,
+            limit=limit,
+            num_return_sequences=num_return_sequences,
+            head=loaded_head,
+            batch_size=batch_size,
+            seed=seed,
+        )
+    num_right = sum(c.correct for prompt in prompts for c in prompt.candidates)
+    num_candidates = sum(len(prompt.candidates) for prompt in prompts)
+    record = {
+        "path": str(path),
+        "num_prompts": len(prompts),
+        "num_candidates": num_candidates,
+        "random": num_right / num_candidates,
+    }
+    print_record(record, as_json)
+
+
+def extract(
+    path: Annotated[Path, typer.Argument(help="The file that collect made.")],
+    folder: Annotated[Path, typer.Argument(help="Of the store; resumed if it exists.")],
+    layers: Layers = None,
+    scored_tokens: ScoredTokens = "fed",
+    dtype: Dtype = None,
+    projection: Projection = "mixed",
+    projection_dim: ProjectionDim = 512,
+    batch_size: ForwardBatch = 64,
+    seed: Annotated[int, typer.Option(help="Of the sample the projection is found from.")] = 0,
+    model: Model = EMBEDDED_NAME,
+    as_json: Json = False,
+) -> None:
+    """Run the model once over collected candidates and store the features of their tokens."""
+    from swift_bon.extraction import extract_features
+    from swift_bon.models import load_model
+
+    with readable_errors():
+        store = extract_features(
+            *load_model(model),
+            path,
+            folder,
+            layers=parse_layers(layers),
+            scored_tokens=scored_tokens,
+            dtype=dtype,
+            projection=None if projection == "none" else projection,
+            projection_dim=projection_dim,
+            batch_size=batch_size,
+            seed=seed,
+            say=say,
+        )
+    print_record({"folder": str(folder), **store.summary()}, as_json)
+
+
+def train(
+    path: Annotated[Path, typer.Argument(help="The file that collect made.")],
+    output: Annotated[Path, typer.Argument(help="Folder of the head.")],
+    features: Annotated[
+        Path | None, typer.Option(help="The store; by default PATH with .features, made if absent.")
+    ] = None,
+    store: Annotated[
+        bool, typer.Option(help="--no-store runs the model in every epoch and takes no disk.")
+    ] = True,
+    loss: Annotated[
+        str | None, typer.Option(help="bce, hinge, dpo, infonca, nca or pairwise.")
+    ] = None,
+    alpha: Annotated[float | None, typer.Option(help="Of infonca and nca.")] = None,
+    seeds: Annotated[list[int] | None, typer.Option(help="May be given several times.")] = None,
+    learning_rates: Annotated[
+        list[float] | None, typer.Option("--learning-rate", help="May be given several times.")
+    ] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="cosine or constant.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most.")] = None,
+    patience: Annotated[int | None, typer.Option(help="Epochs without a better one.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Candidates a step.")] = None,
+    validation: Annotated[float | None, typer.Option(help="Share of the prompts.")] = None,
+    select_by: Annotated[str | None, typer.Option(help="loss or best_of_n.")] = None,
+    gated: Annotated[bool, typer.Option(help="With the gate, or a plain average.")] = True,
+    layers: Layers = None,
+    scored_tokens: Annotated[str | None, typer.Option(help="fed or response.")] = None,
+    model: Model = EMBEDDED_NAME,
+    as_json: Json = False,
+) -> None:
+    """Fit a head to collected candidates and save it with its model card.
+
+    Takes the model once, to store the features, or not at all where they are stored. A killed run
+    goes on where it stopped.
+    """
+    from swift_bon import extraction, model_features, training
+    from swift_bon.models import load_model
+
+    options: dict[str, Any] = {
+        "loss": loss,
+        "alpha": alpha,
+        "seeds": seeds or None,
+        "learning_rates": learning_rates or None,
+        "weight_decay": weight_decay,
+        "schedule": schedule,
+        "epochs": epochs,
+        "patience": patience,
+        "batch_size": batch_size,
+        "validation": validation,
+        "select_by": select_by,
+        "gated": gated,
+        "layers": parse_layers(layers),
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    with readable_errors():
+        if store:
+            source = extraction.open_features(
+                path,
+                features,
+                load=lambda: load_model(model),
+                scored_tokens=scored_tokens,
+                say=say,
+            )
+        else:
+            source = model_features.of_candidates(
+                *load_model(model), path, scored_tokens=scored_tokens or "fed"
+            )
+        _, report = training.train_reward_head(path, source, output, **given)
+    fits = [{k: v for k, v in fit.items() if k != "history"} for fit in report["fits"]]
+    print_record({"output": str(output), "chosen": report["chosen"], "fits": fits}, as_json)
+
+
+def parse_layers(text: str | None) -> list[int] | None:
+    """`0,8,16-30` as indices."""
+    if text is None:
+        return None
+    layers: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if not first.strip().isdigit() or not (last or first).strip().isdigit():
+            raise ValueError(f"layers is {text!r}, expected something like 0,8,16-30")
+        layers += range(int(first), int(last or first) + 1)
+    return layers
+
+
+def say(text: str) -> None:
+    typer.echo(text, err=True)
