@@ -35,7 +35,7 @@ OVERHEAD = ("--random-config", "llama-3.1-8b", "--candidates", "16", "64", "--to
 PYTEST = ("-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", "--numprocesses")
 MARKS = ("WRONG", "FAILED ", "ERROR ", "Error:")  # of lines that the end repeats
 MAX_REPEATED = 20
-SUMMARY_TABLES = ("overhead-gpu", "score-gpu", "train-step-gpu", "step-gpu")
+SUMMARY_TABLES = ("overhead-gpu", "score-gpu", "train-step-gpu", "step-gpu", "fit-gpu")
 
 
 class Part(NamedTuple):
@@ -46,11 +46,12 @@ class Part(NamedTuple):
 
 TOTAL_S = 540
 PARTS = {  # tests come last, since every benchmark checks its own answers
-    "score": Part(165, ("bench/score.py",)),
+    "score": Part(150, ("bench/score.py",)),
     "train_step": Part(35, ("bench/train_step.py",)),
     "step": Part(45, ("bench/step.py",)),
     "generate_overhead": Part(90, ("bench/generate_overhead.py", *OVERHEAD, "--pairs", "5")),
-    "reward_models": Part(105, ("bench/reward_models.py",)),
+    "reward_models": Part(95, ("bench/reward_models.py",)),
+    "fit": Part(25, ("bench/fit.py", "--candidates", "2000", "--epochs", "3")),
     # what these count, memory and kernels, may not see other tests at work
     "tests_gpu": Part(35, (*PYTEST, "0", "tests/gpu"), takes_out=False),
     "tests": Part(65, (*PYTEST, "8", *(f"tests/test_{name}.py" for name in TESTS)), False),

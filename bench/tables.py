@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import table_texts
+from fit_table import render as fit
 from records import RESULTS
 from reward_tables import render as reward_models
 
@@ -41,6 +42,8 @@ TABLES = {
     "train-step-gpu": Source("train_step", table_texts.train_step, True),
     "step-cpu": Source("step", table_texts.step, False),
     "step-gpu": Source("step", table_texts.step, True),
+    "fit-cpu": Source("fit", fit, False),
+    "fit-gpu": Source("fit", fit, True),
     "reward-models": Source("reward_models", reward_models, None),
 }
 

@@ -94,15 +94,6 @@ def test_collect_then_evaluate(run, folder, tmp_path):
     assert "oracle" in run("evaluate", path).stdout
 
 
-def test_train_refuses_what_teaches_nothing(run, tmp_path):
-    path = tmp_path / "train.jsonl"
-    assert run("collect", path, "--limit", 4, "-n", 2).exit_code == 0
-    result = run("train", path, tmp_path / "out", "--epochs", 1)
-    assert result.exit_code == 1
-    assert "expected right and wrong ones" in result.stderr
-    assert not (tmp_path / "out").exists()
-
-
 def test_convert(run, tmp_path):
     weight = torch.randn(2, 3 * 5)
     torch.save(
@@ -125,9 +116,7 @@ def test_convert(run, tmp_path):
         (("demo", "--questions", "0", "--head", "{head}"), "questions is 0"),
         (("demo", "--questions", "100000", "--head", "{head}"), "the test split has"),
         (("demo", "--samples", "0", "--head", "{head}"), "samples is 0, expected at least 1"),
-        (("collect", "{tmp}/a.jsonl", "--task", "sums"), "task is 'sums'"),
         (("evaluate", "{tmp}/none.jsonl"), "there is no candidates file"),
-        (("train", "{tmp}/none.jsonl", "{tmp}/out"), "there is no candidates file"),
     ],
 )
 def test_errors_are_one_line(run, folder, tmp_path, arguments, message):

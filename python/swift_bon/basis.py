@@ -11,20 +11,16 @@ and C, the correlation matrix `[W, W]` that is never formed, is close to
 1706.05736), whose eigenvectors come from a matrix of k columns.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
-from swift_bon.candidates import PromptCandidates
 from swift_bon.features import DEVIATION_FLOOR
-from swift_bon.model_features import ModelFeatures
 from swift_bon.projection import Projection, Scaling
-from swift_bon.sampling import stream_seed
 from swift_kernels.checks import check_choice, check_count
 
 KINDS = ("mixed", "per_layer")
-SAMPLE_TOKENS = 20_000
 SCALE_TOKENS = 2_000  # enough to say how large each dimension is
 OVERSAMPLING = 2  # columns of the sketch for each direction kept
 EIGENVALUE_FLOOR = 1e-6  # of the largest: a direction in which nothing moves is not blown up
@@ -100,43 +96,40 @@ def nystrom_eigenvectors(sketch: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def find_projection(
-    features: ModelFeatures, prompts: Sequence[PromptCandidates], kind: str, dim: int, seed: int
+    batches: Iterable[Sequence[Tensor]], kind: str, dim: int, seed: int
 ) -> Projection:
-    """Whitened directions from a sample of the prompts, in one pass of the model over it.
+    """Whitened directions from a sample of tokens, in one pass over it.
 
     Args:
-        features: the states themselves, of `prompts`.
+        batches: states of sampled tokens, L tensors `[tokens, H]` at a time.
         kind: "mixed": `dim` directions of all layers together; "per_layer": a share of them each.
         dim: K in all, at most the numbers that there are.
-        seed: of the sample and of the search.
+        seed: of the search.
     """
-    spec = features.spec
-    _, size = block_sizes(kind, dim, len(spec.layers), spec.hidden_size)
-    waiting: list[tuple[Tensor, ...]] = []
+    waiting: list[Sequence[Tensor]] = []
     sketches: list[CorrelationSketch] = []
-    for _, layers in features.states(_sample(features, prompts, seed)):
+    for layers in batches:
         waiting.append(layers)
         if not sketches and sum(len(batch[0]) for batch in waiting) >= SCALE_TOKENS:
-            sketches = _begin(waiting, kind, size, seed)
+            sketches = _begin(waiting, kind, dim, seed)
         if sketches:
             _add(sketches, waiting)
     if not sketches:  # fewer tokens than that in all
-        sketches = _begin(waiting, kind, size, seed)
+        sketches = _begin(waiting, kind, dim, seed)
         _add(sketches, waiting)
+    _, size = block_sizes(kind, dim, len(layers), layers[0].shape[1])
     rows, shifts = zip(*(sketch.whitened(size) for sketch in sketches), strict=True)
     return Projection(torch.stack(rows).cpu(), torch.stack(shifts).cpu())
 
 
-def find_scaling(
-    features: ModelFeatures, prompts: Sequence[PromptCandidates], seed: int
-) -> Scaling:
-    """What brings every number of a sample of the prompts to mean 0 and deviation 1."""
-    batches: list[tuple[Tensor, ...]] = []
-    for _, layers in features.states(_sample(features, prompts, seed)):
-        batches.append(layers)
-        if sum(len(batch[0]) for batch in batches) >= SCALE_TOKENS:
+def find_scaling(batches: Iterable[Sequence[Tensor]]) -> Scaling:
+    """What brings every number of the first sampled tokens to mean 0 and deviation 1."""
+    taken: list[Sequence[Tensor]] = []
+    for layers in batches:
+        taken.append(layers)
+        if sum(len(batch[0]) for batch in taken) >= SCALE_TOKENS:
             break
-    layers = [torch.cat(states).float().cpu() for states in zip(*batches, strict=True)]
+    layers = [torch.cat(states).float().cpu() for states in zip(*taken, strict=True)]
     scale = torch.stack(_scales(layers))
     return Scaling(scale, scale * torch.stack(_centers(layers)))
 
@@ -158,26 +151,12 @@ def block_sizes(kind: str, dim: int, num_layers: int, hidden_size: int) -> tuple
     return num_layers, min(dim // num_layers, hidden_size)
 
 
-def _sample(features: ModelFeatures, prompts: Sequence[PromptCandidates], seed: int) -> list:
-    """Responses of random prompts, enough tokens of them."""
-    order = sorted(
-        range(len(prompts)), key=lambda position: stream_seed("basis", seed, prompts[position].id)
-    )
-    responses: list = []
-    num_tokens = 0
-    for position in order:
-        responses += features.responses(position)
-        num_tokens += sum(response.num_scored for response in features.responses(position))
-        if num_tokens >= SAMPLE_TOKENS:
-            break
-    return responses
-
-
 def _begin(
-    batches: Sequence[tuple[Tensor, ...]], kind: str, size: int, seed: int
+    batches: Sequence[Sequence[Tensor]], kind: str, dim: int, seed: int
 ) -> list[CorrelationSketch]:
     """One sketch for each block, scaled by what the first tokens show."""
     layers = [torch.cat(states).float() for states in zip(*batches, strict=True)]
+    _, size = block_sizes(kind, dim, len(layers), layers[0].shape[1])
     centers, scales = _centers(layers), _scales(layers)
     blocks = [(centers, scales)]
     if kind == "per_layer":
@@ -196,7 +175,7 @@ def _scales(layers: Sequence[Tensor]) -> list[Tensor]:
     return [1 / state.std(dim=0, correction=0).clamp(min=DEVIATION_FLOOR) for state in layers]
 
 
-def _add(sketches: Sequence[CorrelationSketch], waiting: list[tuple[Tensor, ...]]) -> None:
+def _add(sketches: Sequence[CorrelationSketch], waiting: list[Sequence[Tensor]]) -> None:
     for layers in waiting:
         blocks = [layers] if len(sketches) == 1 else [[state] for state in layers]
         for sketch, block in zip(sketches, blocks, strict=True):

@@ -67,6 +67,10 @@ def collect(
 def extract(
     path: Annotated[Path, typer.Argument(help="The file that collect made.")],
     folder: Annotated[Path, typer.Argument(help="Of the store; resumed if it exists.")],
+    states: Annotated[
+        Path | None,
+        typer.Option(help="A store made with --projection none: takes its states, not the model."),
+    ] = None,
     layers: Layers = None,
     scored_tokens: ScoredTokens = "fed",
     dtype: Dtype = None,
@@ -78,24 +82,31 @@ def extract(
     as_json: Json = False,
 ) -> None:
     """Run the model once over collected candidates and store the features of their tokens."""
-    from swift_bon.extraction import extract_features
+    from swift_bon.extraction import extract_features, project_features
     from swift_bon.models import load_model
 
     with readable_errors():
-        store = extract_features(
-            *load_model(model),
-            path,
-            folder,
-            layers=parse_layers(layers),
-            scored_tokens=scored_tokens,
-            dtype=dtype,
-            projection=None if projection == "none" else projection,
-            projection_dim=projection_dim,
-            batch_size=batch_size,
-            seed=seed,
-            say=say,
-        )
-    print_record({"folder": str(folder), **store.summary()}, as_json)
+        settings: dict[str, Any] = {
+            "layers": parse_layers(layers),
+            "dtype": dtype,
+            "projection": None if projection == "none" else projection,
+            "projection_dim": projection_dim,
+            "seed": seed,
+            "say": say,
+        }
+        if states is not None:
+            store = project_features(path, states, folder, **settings)
+        else:
+            settings |= {"scored_tokens": scored_tokens, "batch_size": batch_size}
+            store = extract_features(*load_model(model), path, folder, **settings)
+    record = {
+        "folder": str(folder),
+        "num_tokens": sum(shard.num_tokens for shard in store.shards),
+        "dim": store.spec.dim,
+        "dtype": store.spec.dtype,
+        "layers": list(store.spec.layers),
+    }
+    print_record(record, as_json)
 
 
 def train(
@@ -134,30 +145,35 @@ def train(
     goes on where it stopped.
     """
     from swift_bon import extraction, model_features, training
+    from swift_bon.fit_options import FitOptions
     from swift_bon.models import load_model
 
-    options: dict[str, Any] = {
-        "loss": loss,
-        "alpha": alpha,
-        "seeds": seeds or None,
-        "learning_rates": learning_rates or None,
-        "weight_decay": weight_decay,
-        "schedule": schedule,
-        "epochs": epochs,
-        "patience": patience,
-        "batch_size": batch_size,
-        "validation": validation,
-        "select_by": select_by,
-        "gated": gated,
-        "layers": parse_layers(layers),
-    }
-    given = {name: value for name, value in options.items() if value is not None}
     with readable_errors():
+        options: dict[str, Any] = {
+            "loss": loss,
+            "alpha": alpha,
+            "seeds": seeds or None,
+            "learning_rates": learning_rates or None,
+            "weight_decay": weight_decay,
+            "schedule": schedule,
+            "epochs": epochs,
+            "patience": patience,
+            "batch_size": batch_size,
+            "validation": validation,
+            "select_by": select_by,
+            "gated": gated,
+            "layers": parse_layers(layers),
+        }
+        given = {name: value for name, value in options.items() if value is not None}
+        FitOptions.from_arguments(given)  # refused before the model runs for long
+        if features is not None and not store:
+            raise ValueError("--features and --no-store exclude each other; leave one out")
         if store:
             source = extraction.open_features(
                 path,
                 features,
                 load=lambda: load_model(model),
+                layers=given.get("layers"),
                 scored_tokens=scored_tokens,
                 say=say,
             )
@@ -176,10 +192,12 @@ def parse_layers(text: str | None) -> list[int] | None:
         return None
     layers: list[int] = []
     for part in text.split(","):
-        first, _, last = part.partition("-")
-        if not first.strip().isdigit() or not (last or first).strip().isdigit():
+        first, dash, last = part.partition("-")
+        last = last if dash else first
+        are_numbers = first.strip().isdecimal() and last.strip().isdecimal()
+        if not are_numbers or int(first) > int(last):
             raise ValueError(f"layers is {text!r}, expected something like 0,8,16-30")
-        layers += range(int(first), int(last or first) + 1)
+        layers += range(int(first), int(last) + 1)
     return layers
 
 

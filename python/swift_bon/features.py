@@ -19,8 +19,11 @@ from torch import Tensor
 
 from swift_bon.projection import Projection, Scaling
 from swift_kernels import RewardHead
+from swift_kernels.checks import check_layers
 
 DEVIATION_FLOOR = 1e-3  # a number that hardly moves is not blown up
+FLOAT8_MAX = torch.finfo(torch.float8_e4m3fn).max
+SAMPLE_TOKENS = 20_000  # to find a projection from, or moments
 DTYPES = {
     "float32": torch.float32,
     "float16": torch.float16,
@@ -66,8 +69,10 @@ class FeatureSpec:
         """Which blocks a head over these layers reads.
 
         Raises:
-            ValueError: a layer was not taken, or the projection mixes layers.
+            TypeError, ValueError: not ascending indices, a layer that was not taken, or a
+                projection that mixes layers.
         """
+        layers = check_layers(layers, self.num_layers)
         if layers is None or layers == self.layers:
             return list(range(self.num_blocks))
         missing = sorted(set(layers) - set(self.layers))
@@ -79,7 +84,7 @@ class FeatureSpec:
         if self.num_blocks != len(self.layers):
             raise ValueError(
                 f"layers is {list(layers)}, but the projection of these features mixes all of "
-                f"{list(self.layers)}; extract with basis='per_layer', or without a projection"
+                f"{list(self.layers)}; extract with projection='per_layer', or without one"
             )
         return [self.layers.index(layer) for layer in layers]
 
@@ -113,6 +118,26 @@ class FeatureSpec:
                 head.gate_weight.copy_(weight[1])
                 head.gate_bias.copy_(bias[1])
         return head
+
+
+def encode(layers: Sequence[Tensor], spec: FeatureSpec) -> Tensor:
+    """Features `[tokens, D]` in their dtype, of L tensors `[tokens, H]`.
+
+    Raises:
+        ValueError: a number is too large for the dtype.
+    """
+    layers = [layer.to(layers[0].device) for layer in layers]
+    projection = spec.projection
+    values = torch.cat(layers, dim=1) if projection is None else projection.apply(layers)
+    if spec.dtype == "float8":
+        values = values.clamp(-FLOAT8_MAX, FLOAT8_MAX)  # some versions make NaN of more
+    encoded = values.to(DTYPES[spec.dtype])
+    if not encoded.float().sum(dtype=torch.float64).isfinite():
+        raise ValueError(
+            f"hidden states reach {float(values.abs().max()):.3g}, more than {spec.dtype} can "
+            "hold; take bfloat16, or a projection"
+        )
+    return encoded
 
 
 class Shard(NamedTuple):

@@ -8,7 +8,9 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from swift_bon.fitting import Fit, HeadFitting
+from swift_bon.checksums import tensor_sha256, with_checksum, without_checksum
+from swift_bon.fit_history import Fit
+from swift_bon.fitting import HeadFitting
 from swift_bon.store_files import write_tensors
 
 CHECKPOINT_NAME = "fit-checkpoint.safetensors"
@@ -23,8 +25,8 @@ def fit_digest(fitting: HeadFitting) -> str:
     shards = [list(shard) for shard in fitting.source.shards]
     content = json.dumps([asdict(fitting.options), spec, labels, sides, shards], sort_keys=True)
     digest = hashlib.sha256(content.encode())
-    for tensor in (fitting.stack.mean, fitting.stack.deviation):
-        digest.update(tensor.cpu().numpy().tobytes())
+    for tensor in fitting.moments:  # they differ where any state does
+        digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -34,12 +36,14 @@ def save_checkpoint(folder: Path, fitting: HeadFitting) -> None:
     tensors |= {f"best.{index}": value for index, value in enumerate(fitting.best)}
     for index, slots in fitting.optimizer.state_dict()["state"].items():
         tensors |= {SLOT.format(index=index, name=name): slot for name, slot in slots.items()}
-    record = {"digest": fit_digest(fitting), "fits": [asdict(fit) for fit in fitting.fits]}
-    write_tensors(
-        folder / CHECKPOINT_NAME,
-        {name: value.detach().cpu() for name, value in tensors.items()},
-        metadata={"fit": json.dumps(record)},
-    )
+    tensors = {name: value.detach().cpu() for name, value in tensors.items()}
+    record = {
+        "digest": fit_digest(fitting),
+        "fits": [asdict(fit) for fit in fitting.fits],
+        "sha256": {name: tensor_sha256(value) for name, value in tensors.items()},
+    }
+    metadata = {"fit": json.dumps(with_checksum(record))}
+    write_tensors(folder / CHECKPOINT_NAME, tensors, metadata)
 
 
 def load_checkpoint(folder: Path, fitting: HeadFitting) -> bool:
@@ -53,11 +57,12 @@ def load_checkpoint(folder: Path, fitting: HeadFitting) -> bool:
         return False
     try:
         with safe_open(path, framework="pt") as file:
-            record = json.loads((file.metadata() or {}).get("fit", "{}"))
-            if record.get("digest") != fit_digest(fitting):
-                return False
+            record = without_checksum(json.loads(file.metadata()["fit"]))
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, ValueError):
+    except (SafetensorError, ValueError, TypeError, LookupError, AttributeError):
+        return False  # damaged, or no checkpoint at all
+    checksums = {name: tensor_sha256(value) for name, value in tensors.items()}
+    if record["digest"] != fit_digest(fitting) or record["sha256"] != checksums:
         return False
     _restore(fitting, tensors)
     fitting.fits = [Fit(**fit) for fit in record["fits"]]
@@ -68,9 +73,10 @@ def _restore(fitting: HeadFitting, tensors: dict[str, Tensor]) -> None:
     groups: dict[str, dict[str, Tensor]] = {"stack": {}, "best": {}, "optimizer": {}}
     for name, value in tensors.items():
         group, rest = name.split(".", 1)
-        groups[group][rest] = value.to(fitting.device)
-    fitting.stack.load_state_dict(groups["stack"])
-    fitting.best = [groups["best"][str(index)] for index in range(len(fitting.best))]
+        groups[group][rest] = value
+    fitting.stack.load_state_dict(groups["stack"])  # puts each on its device, as the optimizer
+    best = groups["best"]
+    fitting.best = [best[str(index)].to(fitting.device) for index in range(len(fitting.best))]
     slots: dict[int, dict[str, Tensor]] = {}
     for name, value in groups["optimizer"].items():
         index, slot = name.split(".", 1)

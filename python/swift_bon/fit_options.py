@@ -52,7 +52,7 @@ class FitOptions:
             if isinstance(seed, bool) or not isinstance(seed, int):
                 raise TypeError(f"seeds has {seed!r}, expected ints")
         if self.layers is not None:
-            object.__setattr__(self, "layers", tuple(self.layers))
+            object.__setattr__(self, "layers", _check_sequence(self.layers, "layers"))
 
     def heads(self) -> list[tuple[float, int]]:
         """Learning rate and seed of each head that is fitted."""

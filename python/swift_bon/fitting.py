@@ -3,13 +3,13 @@
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from swift_bon.features import FeatureSource, Moments
+from swift_bon.fit_history import Fit
 from swift_bon.fit_options import FitOptions
 from swift_bon.head_stack import HeadStack, stack_scores
 from swift_bon.labels import LabelledPrompts, RunBatch, cut_run
@@ -18,46 +18,9 @@ from swift_bon.reading_order import Reader, Run, plan_epoch
 from swift_bon.statistics import auroc, picked_accuracy
 from swift_kernels import RewardHead
 
-
-@dataclass
-class Fit:
-    """One head: its best epoch (from 0), and how the validation prompts fared in each."""
-
-    learning_rate: float
-    seed: int
-    history: list[dict[str, float]] = field(default_factory=list)
-    epoch: int = -1
-    is_stopped: bool = False
-
-    def best(self) -> dict[str, float]:
-        return self.history[self.epoch]
-
-    def add(self, metrics: dict[str, float], options: FitOptions) -> bool:
-        """Take the metrics of the next epoch; whether it is the best so far."""
-        self.history.append(metrics)
-        if not math.isfinite(metrics["loss"]):
-            self.is_stopped = True
-        if self.is_stopped:
-            return False
-        is_better = self.epoch < 0 or _rank(metrics, options) > _rank(self.best(), options)
-        if is_better:
-            self.epoch = len(self.history) - 1
-        elif len(self.history) - 1 - self.epoch >= options.patience:
-            self.is_stopped = True
-        return is_better
-
-
-def _rank(metrics: dict[str, float], options: FitOptions) -> tuple[float, ...]:
-    """Higher is better. Best-of-N moves in steps, so the loss decides between equals."""
-    if options.select_by == "best_of_n":
-        return metrics["best_of_n"], -metrics["loss"]
-    return (-metrics["loss"],)
-
-
-def choose_fit(fits: Sequence[Fit], options: FitOptions) -> int:
-    """The best of several heads, by what their epochs were chosen by."""
-    usable = [index for index, fit in enumerate(fits) if fit.epoch >= 0]
-    return max(usable, key=lambda index: _rank(fits[index].best(), options))
+# Losses of differences of scores: the gradient of the reward's bias is 0 but for rounding, out of
+# which AdamW, that divides by its size, would make whole steps.
+SHIFT_INVARIANT = ("dpo", "infonca", "pairwise")
 
 
 def learning_rate_factor(progress: float, schedule: str, warmup: float) -> float:
@@ -98,7 +61,9 @@ class HeadFitting:
         spec = source.spec
         blocks = spec.blocks_of(options.layers)
         self._blocks = None if len(blocks) == spec.num_blocks else blocks
-        moments = source.moments()
+        self.moments = moments = source.moments()
+        if not torch.stack(moments).isfinite().all():
+            raise ValueError("the features hold NaN or inf, or no token at all; extract them again")
         if not options.standardize:
             moments = Moments(torch.zeros(spec.dim), torch.ones(spec.dim))
         mean, deviation = (value.view(-1, spec.block_size)[blocks] for value in moments)
@@ -175,13 +140,13 @@ class HeadFitting:
                 totals += total.detach().double().cpu()
             self.optimizer.zero_grad()
             torch.autograd.backward(folded, [leaf.grad for leaf in leaves])
+            if options.loss in SHIFT_INVARIANT:
+                for bias in self.stack.biases:
+                    bias.grad[0] = 0
             self.optimizer.step()
             counts += count
         if not counts:
-            raise ValueError(
-                f"no training prompt has both right and wrong candidates, which the loss "
-                f"{options.loss!r} compares; collect more, or take the loss 'bce'"
-            )
+            raise _nothing_to_learn("training", options.loss)
         return (totals / counts).tolist()
 
     @torch.no_grad()
@@ -200,7 +165,9 @@ class HeadFitting:
             totals += total.double().cpu()
             counts += float(loss.count(batch.correct, batch.present).sum())
             tables.append((scores.cpu(), batch.correct.cpu(), batch.present.cpu()))
-        losses = totals / counts if counts else torch.full_like(totals, float("nan"))
+        if not counts:
+            raise _nothing_to_learn("validation", self.options.loss)
+        losses = totals / counts
         return [
             {"loss": float(losses[index]), **_pick_metrics(tables, index)}
             for index in range(len(self.fits))
@@ -256,3 +223,10 @@ def _pick_metrics(tables: Sequence[tuple[Tensor, Tensor, Tensor]], head: int) ->
         "best_of_n": float(torch.cat(picks).mean()),
         "random": float(torch.cat(randoms).mean()),
     }
+
+
+def _nothing_to_learn(side: str, loss: str) -> ValueError:
+    return ValueError(
+        f"the {side} side of the split has nothing for the loss {loss!r}: expected a prompt with "
+        "scored tokens in right and in wrong candidates; collect more, or take the loss 'bce'"
+    )

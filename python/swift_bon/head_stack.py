@@ -16,6 +16,7 @@ from torch.func import functional_call
 
 from swift_kernels import RewardHead, score_packed
 from swift_kernels.backends import Backend, choose_backend
+from swift_kernels.checks import FLOAT_DTYPES
 from swift_kernels.project import project_tokens
 from swift_kernels.reference import GATE_SUM_FLOOR
 
@@ -104,6 +105,8 @@ def stack_scores(
 
 def _fused_scores(weight, bias, blocks, offsets, scored) -> Tensor:
     """By the fused kernel, forward and backward, one head after the other."""
+    if blocks[0].dtype not in FLOAT_DTYPES:  # float8, which float16 holds exactly
+        blocks = [block.half() for block in blocks]
     num_rows, num_blocks, block_size = weight.shape[1:]
     head = _PackedHead(num_blocks, block_size, gated=num_rows == 2).to(weight.device)
     names = ("reward", "gate")[:num_rows]

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from swift_bon.candidates import PromptCandidates
 from swift_bon.features import Pack, Shard
+from swift_bon.groups import split_rank
 from swift_bon.reading_order import Run
-from swift_bon.sampling import stream_seed
 
 
 class LabelledPrompts(NamedTuple):
@@ -29,7 +29,7 @@ def label_prompts(
         ValueError: a side has no right or no wrong candidate.
     """
     correct = [torch.tensor([c.correct for c in prompt.candidates]) for prompt in prompts]
-    held_out = [stream_seed("split", group) / 2**63 < validation for group in groups]
+    held_out = [split_rank(group) < validation for group in groups]
     for side, name in ((False, "training"), (True, "validation")):
         labels = [row for row, is_out in zip(correct, held_out, strict=True) if is_out == side]
         num_candidates = sum(map(len, labels))

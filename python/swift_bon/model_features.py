@@ -11,11 +11,13 @@ from swift_bon.candidates import PromptCandidates, read_candidates, read_header
 from swift_bon.checks import check_prompts, check_training_data, model_name
 from swift_bon.features import (
     DTYPES,
+    SAMPLE_TOKENS,
     FeatureSpec,
     Moments,
     Pack,
     Shard,
     divide_moments,
+    encode,
     sum_moments,
 )
 from swift_bon.forward import (
@@ -25,13 +27,12 @@ from swift_bon.forward import (
     num_scored_tokens,
     response_states,
 )
+from swift_bon.groups import groups_of, split_rank
 from swift_bon.prompts import pad_token_id, render_prompts
 from swift_bon.sampling import stream_seed
 from swift_kernels.checks import SCORED_TOKENS, check_choice, check_count, check_layers
 
-MOMENT_TOKENS = 20_000
 SHARD_BYTES = 64 * 2**20
-FLOAT8_MAX = torch.finfo(torch.float8_e4m3fn).max
 
 
 class ModelFeatures:
@@ -41,10 +42,12 @@ class ModelFeatures:
         model, tokenizer: the model that wrote the candidates.
         prompts: the candidates.
         spec: what the features are made of.
+        groups: of the prompts, as they are split into training and validation; None: each alone.
         batch_size: candidates in one forward, halved when memory runs out.
         shard_bytes: features that are held at once, but for prompts that take more.
 
-    The prompts lie in shards in an order that follows from their ids, as if shuffled.
+    The prompts lie in shards in the order in which the split ranks their groups, which looks
+    shuffled: whatever share is held out, its prompts fill the first shards.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class ModelFeatures:
         prompts: Sequence[PromptCandidates],
         spec: FeatureSpec,
         *,
+        groups: Sequence[str] | None = None,
         batch_size: int = 64,
         shard_bytes: int = SHARD_BYTES,
     ):
@@ -63,7 +67,8 @@ class ModelFeatures:
         self._pad_id = pad_token_id(tokenizer)
         chats = check_prompts([prompt.prompt for prompt in prompts])
         self._rendered = render_prompts(tokenizer, chats)
-        self.shards = _pack_prompts(prompts, spec, shard_bytes)
+        groups = groups or [prompt.id for prompt in prompts]
+        self.shards = _pack_prompts(prompts, groups, spec, shard_bytes)
 
     def read(self, shard: int, wanted: Sequence[bool] | None = None) -> Pack:
         """The features of a shard; NaN for prompts that are not wanted.
@@ -81,7 +86,7 @@ class ModelFeatures:
             responses = [r._replace(num_scored=0) if r.prompt in skipped else r for r in responses]
         for batch, layers in self.states(responses):
             rows = [torch.arange(offsets[m], offsets[m + 1]) for m in batch]
-            states[torch.cat(rows)] = self._convert(layers).cpu()
+            states[torch.cat(rows)] = encode(layers, self.spec).cpu()
             del layers  # before the next forward
         return Pack(states, offsets)
 
@@ -92,12 +97,26 @@ class ModelFeatures:
         for shard in range(len(self.shards)):
             sums += sum_moments(self.read(shard).states)
             num_tokens += self.shards[shard].num_tokens
-            if num_tokens >= MOMENT_TOKENS:
+            if num_tokens >= SAMPLE_TOKENS:
                 break
         return divide_moments(sums, num_tokens)
 
     def will_read(self, shard: int) -> None:
         """Nothing to fetch."""
+
+    def sample(self, seed: int) -> Iterator[tuple[Tensor, ...]]:
+        """The hidden states of random prompts, enough to find a projection from.
+
+        L tensors `[tokens, H]` at a time.
+        """
+        ids = [prompt.id for prompt in self._prompts]
+        responses: list[Response] = []
+        for position in sorted(range(len(ids)), key=lambda p: stream_seed("basis", seed, ids[p])):
+            responses += self.responses(position)
+            if sum(response.num_scored for response in responses) >= SAMPLE_TOKENS:
+                break
+        for found in self.states(responses):
+            yield found.layers
 
     def responses(self, position: int) -> list[Response]:
         """The candidates of a prompt, ready for a forward."""
@@ -135,24 +154,6 @@ class ModelFeatures:
             yield found
             del found  # before the next forward
 
-    def _convert(self, layers: tuple[Tensor, ...]) -> Tensor:
-        """`[tokens, D]` in the dtype of the features."""
-        device = layers[0].device
-        layers = [layer.to(device) for layer in layers]
-        if self.spec.projection is None:
-            values = torch.cat(layers, dim=1)
-        else:
-            values = self.spec.projection.apply(layers)
-        if self.spec.dtype == "float8":
-            values = values.clamp(-FLOAT8_MAX, FLOAT8_MAX)  # beyond it there is only NaN
-        converted = values.to(DTYPES[self.spec.dtype])
-        if not converted.float().sum(dtype=torch.float64).isfinite():
-            raise ValueError(
-                f"hidden states reach {float(values.abs().max()):.3g}, more than "
-                f"{self.spec.dtype} can hold; take bfloat16, or a projection"
-            )
-        return converted
-
 
 def _first_not_finite(layers: Sequence[Tensor], lengths: Sequence[int]) -> int:
     """Which of some responses, packed one after the other, has the first such token."""
@@ -162,9 +163,13 @@ def _first_not_finite(layers: Sequence[Tensor], lengths: Sequence[int]) -> int:
 
 
 def _pack_prompts(
-    prompts: Sequence[PromptCandidates], spec: FeatureSpec, shard_bytes: int
+    prompts: Sequence[PromptCandidates],
+    groups: Sequence[str],
+    spec: FeatureSpec,
+    shard_bytes: int,
 ) -> list[Shard]:
-    order = sorted(range(len(prompts)), key=lambda p: stream_seed("shard", prompts[p].id))
+    ranks = [(split_rank(group), prompt.id) for group, prompt in zip(groups, prompts, strict=True)]
+    order = sorted(range(len(prompts)), key=lambda position: ranks[position])
     shards: list[Shard] = []
     members: list[int] = []
     num_tokens = 0
@@ -213,7 +218,8 @@ def of_candidates(
     Raises:
         ValueError: candidates of another model, or a bad argument.
     """
-    prompts = read_candidates(path)
-    check_training_data(prompts, read_header(path), model_name(model), path)
+    prompts, header = read_candidates(path), read_header(path)
+    check_training_data(prompts, header, model_name(model), path)
     spec = feature_spec(model, layers, scored_tokens, "float32", is_projected=False)
-    return ModelFeatures(model, tokenizer, prompts, spec, batch_size=batch_size)
+    groups = groups_of(prompts, header["task"])
+    return ModelFeatures(model, tokenizer, prompts, spec, groups=groups, batch_size=batch_size)

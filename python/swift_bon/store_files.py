@@ -28,10 +28,11 @@ from swift_bon.checksums import (
     check_file,
     check_sha256,
     file_sha256,
+    tensor_sha256,
     with_checksum,
     without_checksum,
 )
-from swift_bon.features import FeatureSpec
+from swift_bon.features import FeatureSpec, Pack, sum_moments
 from swift_bon.projection import Projection, Scaling
 
 FORMAT = 1
@@ -139,6 +140,24 @@ def write_tensors(
     finally:
         staging.unlink(missing_ok=True)
     return num_bytes, sha256
+
+
+def write_shard(
+    folder: Path, file: str, pack: Pack, prompts: Sequence[PromptCandidates]
+) -> ShardEntry:
+    """Write the features of some prompts, then the line from which on they count."""
+    moments = sum_moments(pack.states)
+    num_bytes, sha256 = write_tensors(folder / file, {**pack._asdict(), "moments": moments})
+    entry = ShardEntry(
+        file=file,
+        num_bytes=num_bytes,
+        sha256=sha256,
+        moments_sha256=tensor_sha256(moments),
+        num_tokens=len(pack.states),
+        prompts=[StoredPrompt(p.id, prompt_digest(p), len(p.candidates)) for p in prompts],
+    )
+    append_entry(folder, entry)
+    return entry
 
 
 def append_entry(folder: Path, entry: ShardEntry) -> None:

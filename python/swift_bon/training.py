@@ -12,14 +12,18 @@ from swift_bon.candidates import PromptCandidates, read_candidates, read_header,
 from swift_bon.checks import check_training_data
 from swift_bon.features import FeatureSource
 from swift_bon.fit_checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
+from swift_bon.fit_history import choose_fit
 from swift_bon.fit_options import FitOptions
 from swift_bon.fit_report import model_card, plot_curves
-from swift_bon.fitting import HeadFitting, choose_fit
+from swift_bon.fitting import HeadFitting
+from swift_bon.groups import groups_of
 from swift_bon.labels import label_prompts
 from swift_bon.store import FeatureStore
-from swift_bon.tasks import TASKS
 from swift_bon.terminal import finite_json
 from swift_kernels import RewardHead
+
+# The checkpoint, and what runs that were killed while they wrote left behind.
+LEFTOVERS = (CHECKPOINT_NAME, f".{CHECKPOINT_NAME}.*", ".training.json.*", ".curves.png.*")
 
 
 class TrainedHead(NamedTuple):
@@ -75,6 +79,7 @@ def train_reward_head(
     if isinstance(features, str | Path):
         source = FeatureStore(features, prompts)
     check_training_data(prompts, header, source.spec.model, path)
+    _check_same_prompts(source, prompts, path)
     labels = label_prompts(prompts, groups_of(prompts, header["task"]), settings.validation)
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -95,12 +100,22 @@ def train_reward_head(
     return TrainedHead(head, report)
 
 
-def groups_of(prompts: Sequence[PromptCandidates], task: str) -> list[str]:
-    """Prompts of one group stand on one side of the split: those that a task says ask for one
-    thing; of an unknown task each prompt alone."""
-    if task not in TASKS:
-        return [prompt.id for prompt in prompts]
-    return [TASKS[task].group(prompt.id) for prompt in prompts]
+def _check_same_prompts(
+    source: FeatureSource, prompts: Sequence[PromptCandidates], path: Path
+) -> None:
+    """A source may have been made from another file, and would pair features with its labels."""
+    found = {
+        position: count
+        for shard in source.shards
+        for position, count in zip(shard.prompts, shard.num_candidates, strict=True)
+        if position >= 0
+    }
+    if found != {position: len(row.candidates) for position, row in enumerate(prompts)}:
+        raise ValueError(
+            f"the features are of {len(found)} prompts with {sum(found.values())} candidates, "
+            f"{path} has {len(prompts)} with {sum(len(row.candidates) for row in prompts)}, or in "
+            "another order; make the features from this file"
+        )
 
 
 def _report(prompts, header, source, settings, fitting, chosen) -> dict[str, Any]:
@@ -110,6 +125,9 @@ def _report(prompts, header, source, settings, fitting, chosen) -> dict[str, Any
         projection = {"num_blocks": spec.num_blocks, "block_size": spec.block_size}
     return {
         "candidates": {
+            "num_return_sequences": max(len(prompt.candidates) for prompt in prompts),
+            "sampling": {},  # these three are of `collect`; a file from elsewhere may lack them
+            "seed": None,
             **header,
             "num_prompts": len(prompts),
             "num_candidates": sum(len(prompt.candidates) for prompt in prompts),
@@ -144,4 +162,6 @@ def _save(folder: Path, head: RewardHead, report: dict[str, Any]) -> None:
     plot_curves(report, folder / "curves.png")
     card = {"training": model_card(report), "base_model": head.base_model}
     head.save_pretrained(folder, model_card_kwargs=card)
-    (folder / CHECKPOINT_NAME).unlink(missing_ok=True)
+    for pattern in LEFTOVERS:
+        for file in folder.glob(pattern):
+            file.unlink()

@@ -1,0 +1,181 @@
+"""Which features and which loss make the better head? Five seeds of each, compared on the questions
+of the test split.
+
+    python bench/compare_fits.py runs/basics-train.jsonl runs/basics-test.jsonl [--out DIR]
+
+The states of the training candidates are extracted once, whole (10 GB for basics), and the other
+stores are made from that one. A seed draws the initial weights and the order of the prompts. The
+heads, as they would be saved, score the states of the test candidates in one pass of the model.
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from machine import machine
+from records import add_out_argument, print_record, write_record
+from swift_bon.candidates import read_candidates
+from swift_bon.extraction import extract_features, project_features
+from swift_bon.model_features import ModelFeatures, of_candidates
+from swift_bon.models import load_model
+from swift_bon.statistics import auroc, bootstrap_interval, picked_accuracy
+from swift_bon.store import FeatureStore
+from swift_bon.training import train_reward_head
+from swift_kernels import RewardHead, score_packed
+
+NAME = "compare_fits"
+SEEDS = (0, 1, 2, 3, 4)
+FULL = "full"
+
+
+class Variant(NamedTuple):
+    """A store and how heads are fitted to it."""
+
+    name: str
+    store: str = "mixed-512"
+    options: dict[str, Any] = {}
+
+
+# Name of a store, and how it is made from the full one.
+STORES: dict[str, dict[str, Any]] = {
+    "mixed-512": {"projection_dim": 512},
+    "mixed-512-float8": {"projection_dim": 512, "dtype": "float8"},
+    "mixed-256": {"projection_dim": 256},
+    "mixed-128": {"projection_dim": 128},
+    "per-layer-496": {"projection": "per_layer", "projection_dim": 496},
+}
+LOSS_NAMES = ("bce", "hinge", "dpo", "pairwise", "infonca", "nca")
+FEATURE_VARIANTS = (
+    Variant(FULL, FULL),
+    *(Variant(name, name) for name in STORES),
+    Variant("mixed-512, no gate", options={"gated": False}),
+)
+LOSS_VARIANTS = tuple(Variant(loss, options={"loss": loss}) for loss in LOSS_NAMES)
+
+
+class Fitted(NamedTuple):
+    """The heads of one variant, a head a seed."""
+
+    heads: list[RewardHead]
+    token_bytes: int
+    store_bytes: int
+    seconds: float  # of one fit, the mean over the seeds
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=" ".join(__doc__.split("\n\n")[0].split()))
+    parser.add_argument("train", type=Path, help="candidates to fit to: swift-bon collect")
+    parser.add_argument("test", type=Path, help="candidates to compare on")
+    parser.add_argument("--stores", type=Path, help="folder of the stores; by default beside TRAIN")
+    parser.add_argument("--epochs", type=int, help="of each fit, where not the default")
+    parser.add_argument("--model", default="smollm2-135m")
+    add_out_argument(parser)
+    options = parser.parse_args(arguments)
+    stores = options.stores or options.train.with_suffix(".stores")
+    model, tokenizer = load_model(options.model)
+    extract_features(model, tokenizer, options.train, stores / FULL, projection=None)
+    common = {} if options.epochs is None else {"epochs": options.epochs}
+    fitted: dict[str, Fitted] = {}
+    for variant in (*FEATURE_VARIANTS, *LOSS_VARIANTS):
+        fitted[variant.name] = fit(variant, options.train, stores, common)
+        print(f"{variant.name}: {fitted[variant.name].seconds:.1f} s a fit", flush=True)
+    accuracies, areas = judge(of_candidates(model, tokenizer, options.test), options.test, fitted)
+    record = {
+        "benchmark": NAME,
+        "machine": machine(),
+        "num_seeds": len(SEEDS),
+        "num_prompts": accuracies[FULL].shape[1],
+        "features": _rows(FEATURE_VARIANTS, FULL, fitted, accuracies, areas),
+        "losses": _rows(LOSS_VARIANTS, "bce", fitted, accuracies, areas),
+    }
+    write_record(NAME, record, options.out)
+    print_record(record)
+
+
+def fit(variant: Variant, path: Path, stores: Path, common: dict[str, Any]) -> Fitted:
+    """Fit a head for each seed, each in a fit of its own."""
+    if variant.store != FULL:
+        project_features(path, stores / FULL, stores / variant.store, **STORES[variant.store])
+    store = FeatureStore(stores / variant.store, read_candidates(path))
+    num_tokens = sum(shard.num_tokens for shard in store.shards)
+    start = time.perf_counter()
+    heads = [
+        train_reward_head(path, store, seeds=(seed,), **common, **variant.options).head
+        for seed in SEEDS
+    ]
+    seconds = (time.perf_counter() - start) / len(SEEDS)
+    token_bytes = store.spec.token_bytes
+    return Fitted(heads, token_bytes, num_tokens * token_bytes, seconds)
+
+
+@torch.no_grad()
+def judge(
+    source: ModelFeatures, path: Path, fitted: dict[str, Fitted]
+) -> tuple[dict[str, Tensor], dict[str, list[float]]]:
+    """Of each variant the accuracy of its picks `[seeds, P]`, and the AUROC of each seed."""
+    correct = [torch.tensor([c.correct for c in p.candidates]) for p in read_candidates(path)]
+    scores: dict[str, list[list[Tensor]]] = {  # [seed][prompt]
+        name: [[torch.empty(0)] * len(correct) for _ in SEEDS] for name in fitted
+    }
+    for number, shard in enumerate(source.shards):
+        pack = source.read(number)
+        layers = pack.states.unflatten(1, (source.spec.num_blocks, -1)).unbind(1)
+        for name, variant in fitted.items():
+            for table, head in zip(scores[name], variant.heads, strict=True):
+                rows = score_packed(layers, head, pack.offsets).split(shard.num_candidates)
+                for position, row in zip(shard.prompts, rows, strict=True):
+                    table[position] = row
+    accuracies, areas = {}, {}
+    labels = torch.cat(correct)
+    for name, tables in scores.items():
+        picks = [
+            torch.cat(
+                [
+                    picked_accuracy(row[None], right[None])
+                    for row, right in zip(table, correct, strict=True)
+                ]
+            )
+            for table in tables
+        ]
+        accuracies[name] = torch.stack(picks)
+        areas[name] = [auroc(torch.cat(table), labels) for table in tables]
+    return accuracies, areas
+
+
+def _rows(
+    variants: Sequence[Variant],
+    baseline: str,
+    fitted: dict[str, Fitted],
+    accuracies: dict[str, Tensor],
+    areas: dict[str, list[float]],
+) -> list[dict[str, Any]]:
+    """Means over the seeds, and the difference to the baseline with a paired interval."""
+    means = {variant.name: accuracies[variant.name].mean(dim=0) for variant in variants}  # [P]
+    base_area = sum(areas[baseline]) / len(SEEDS)
+    rows = []
+    for variant in variants:
+        name, area = variant.name, areas[variant.name]
+        rows.append(
+            {
+                "name": name,
+                "token_bytes": fitted[name].token_bytes,
+                "store_bytes": fitted[name].store_bytes,
+                "fit_s": round(fitted[name].seconds, 2),
+                "auroc": sum(area) / len(SEEDS),
+                "auroc_range": [min(area), max(area)],
+                "auroc_difference": sum(area) / len(SEEDS) - base_area,
+                "best_of_n": list(bootstrap_interval(means[name])),
+                "best_of_n_seeds": accuracies[name].mean(dim=1).tolist(),
+                "difference": list(bootstrap_interval(means[name] - means[baseline])),
+            }
+        )
+    return rows
+
+
+if __name__ == "__main__":
+    main()

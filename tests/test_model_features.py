@@ -1,0 +1,246 @@
+"""Features straight from the model: its states, packed by prompt, in the dtype that was asked."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from feature_cases import (
+    RARE_TOKEN,
+    assert_same_features,
+    features_by_prompt,
+    named_model,
+    own_states,
+    random_prompts,
+    shared_model,
+    write_candidates,
+)
+from swift_bon import model_features
+from swift_bon.candidates import PromptCandidates, StoredCandidate
+from swift_bon.features import DEVIATION_FLOOR, divide_moments, sum_moments
+from swift_bon.model_features import ModelFeatures, feature_spec, of_candidates
+from swift_bon.projection import Projection, Scaling
+from tiny_models import EOS, tiny_tokenizer
+
+PROMPTS = random_prompts(12)
+
+
+def spec_of(model=None, layers=None, scored_tokens="fed", dtype="float32", projection=None):
+    spec = feature_spec(model or shared_model(), layers, scored_tokens, dtype, False)
+    return dataclasses.replace(spec, projection=projection)
+
+
+def features_of(spec, *, model=None, prompts=PROMPTS, **settings) -> ModelFeatures:
+    return ModelFeatures(model or shared_model(), tiny_tokenizer(), prompts, spec, **settings)
+
+
+def expected_features(spec, model=None):
+    """From forwards of one candidate each."""
+    expected = {}
+    for prompt in PROMPTS:
+        expected[prompt.id] = []
+        for states in own_states(model or shared_model(), prompt, spec.scored_tokens):
+            layers = states[list(spec.layers)]
+            if spec.projection is None:
+                values = layers.permute(1, 0, 2).flatten(1)
+            else:
+                values = spec.projection.apply(list(layers))
+            expected[prompt.id].append(values)
+    return expected
+
+
+def random_projection(num_blocks: int, width: int) -> Projection:
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn(num_blocks, 5, width, generator=generator) / 10
+    return Projection(matrix, torch.randn(num_blocks, 5, generator=generator))
+
+
+def random_scaling(num_blocks: int) -> Scaling:
+    generator = torch.Generator().manual_seed(0)
+    scale = torch.rand(num_blocks, 32, generator=generator)
+    return Scaling(scale, torch.randn(num_blocks, 32, generator=generator))
+
+
+SPECS = {
+    "fed": {},
+    "response": {"scored_tokens": "response"},
+    "layers": {"layers": [0, 3]},
+    "mixed": {"projection": random_projection(1, 128)},
+    "per-layer": {"projection": random_projection(4, 32)},
+    "per-layer-of-two": {"layers": [1, 2], "projection": random_projection(2, 32)},
+    "scaled": {"projection": random_scaling(4)},
+}
+
+
+@pytest.mark.parametrize("case", SPECS)
+def test_features_are_those_of_the_models_own_states(case):
+    spec = spec_of(**SPECS[case])
+    features = features_by_prompt(features_of(spec, batch_size=7, shard_bytes=4000), PROMPTS)
+    expected = expected_features(spec)
+    assert_same_features(features, expected, rtol=1e-4, atol=1e-4)
+    assert {values.shape[1] for rows in features.values() for values in rows} == {spec.dim}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float8"])
+def test_narrow_dtypes_are_rounded_once(dtype):
+    exact = features_by_prompt(features_of(spec_of()), PROMPTS)
+    kind = model_features.DTYPES[dtype]
+    expected = {name: [v.to(kind).float() for v in rows] for name, rows in exact.items()}
+    features = features_of(spec_of(dtype=dtype))
+    assert features.read(0).states.dtype == kind
+    assert_same_features(features_by_prompt(features, PROMPTS), expected)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_any_batch_gives_the_same_packs(batch_size):
+    expected = features_of(spec_of(), batch_size=10, shard_bytes=9000)
+    features = features_of(spec_of(), batch_size=batch_size, shard_bytes=9000)
+    assert features.shards == expected.shards
+    for number in range(len(features.shards)):
+        states, offsets = features.read(number)
+        assert torch.equal(offsets, expected.read(number).offsets)
+        torch.testing.assert_close(states, expected.read(number).states, rtol=1e-5, atol=1e-5)
+
+
+def test_only_wanted_prompts_are_computed(monkeypatch):
+    features = features_of(spec_of(), shard_bytes=9000)
+    whole = features.read(0)
+    computed = []
+    run = model_features.response_states
+
+    def record(model, rendered, responses, **settings):
+        computed.extend(r.prompt for r in responses if r.num_scored)
+        return run(model, rendered, responses, **settings)
+
+    monkeypatch.setattr(model_features, "response_states", record)
+    prompts = features.shards[0].prompts
+    assert len(prompts) > 2
+    wanted = [index % 2 == 0 for index in range(len(prompts))]
+    states, offsets = features.read(0, wanted)
+    assert set(computed) <= set(prompts[::2])
+    assert torch.equal(offsets, whole.offsets)
+    first = 0
+    for is_wanted, count in zip(wanted, features.shards[0].num_candidates, strict=True):
+        rows = slice(offsets[first], offsets[first + count])
+        first += count
+        if is_wanted:
+            torch.testing.assert_close(states[rows], whole.states[rows], rtol=1e-5, atol=1e-5)
+        else:
+            assert states[rows].isnan().all()
+
+
+def test_shards_hold_every_prompt_once_and_as_much_as_asked():
+    spec = spec_of()
+    shards = features_of(spec, shard_bytes=9000).shards
+    assert sorted(p for shard in shards for p in shard.prompts) == list(range(len(PROMPTS)))
+    assert len(shards) > 3
+    for shard in shards:
+        assert shard.num_candidates == [len(PROMPTS[p].candidates) for p in shard.prompts]
+        lengths = [[len(c.token_ids) - 1 for c in PROMPTS[p].candidates] for p in shard.prompts]
+        assert shard.num_tokens == sum(map(sum, lengths))
+        assert (shard.num_tokens - sum(lengths[-1])) * spec.token_bytes < 9000
+    assert all(shard.num_tokens * spec.token_bytes >= 9000 for shard in shards[:-1])
+
+
+def test_the_order_follows_from_the_ids():
+    def ids(prompts):
+        shards = features_of(spec_of(), prompts=prompts, shard_bytes=1).shards
+        return [prompts[p].id for shard in shards for p in shard.prompts]
+
+    assert ids(PROMPTS) == ids(PROMPTS[::-1])
+    assert ids(PROMPTS) != [prompt.id for prompt in PROMPTS]
+    assert ids(PROMPTS[:6]) == [name for name in ids(PROMPTS) if name in ids(PROMPTS[:6])]
+
+
+def test_a_shard_without_scored_tokens():
+    (prompt,) = random_prompts(1)
+    assert [len(candidate.token_ids) for candidate in prompt.candidates] == [1]
+    states, offsets = features_of(spec_of(), prompts=[prompt]).read(0)
+    assert states.shape == (0, 128)
+    assert offsets.tolist() == [0, 0]
+    assert sum_moments(states).tolist() == torch.zeros(2, 128).tolist()
+
+
+def test_moments_are_of_all_tokens_or_of_enough(monkeypatch):
+    features = features_of(spec_of(), shard_bytes=9000)
+    values = torch.cat([features.read(n).states for n in range(len(features.shards))]).double()
+    mean, deviation = features.moments()
+    torch.testing.assert_close(mean.double(), values.mean(dim=0), rtol=1e-4, atol=1e-5)
+    exact = values.std(dim=0, correction=0)
+    torch.testing.assert_close(deviation.double(), exact, rtol=1e-4, atol=1e-5)
+    monkeypatch.setattr(model_features, "SAMPLE_TOKENS", features.shards[0].num_tokens + 1)
+    few = torch.cat([features.read(n).states for n in range(2)])
+    torch.testing.assert_close(features.moments().mean, few.mean(dim=0), rtol=1e-4, atol=1e-5)
+
+
+def test_what_hardly_moves_is_not_blown_up():
+    states = torch.full((3000, 2), 7.0)
+    states[:, 1] = torch.arange(3000.0)
+    mean, deviation = divide_moments(sum_moments(states), 3000)
+    assert mean[0] == 7 and deviation[0] == torch.tensor(DEVIATION_FLOOR)
+    torch.testing.assert_close(deviation[1], states[:, 1].std(correction=0), rtol=1e-5, atol=0)
+
+
+def with_rare_token(prompts, position):
+    """One candidate of one prompt says what no other says."""
+    prompt = prompts[position]
+    said = StoredCandidate("", [9, RARE_TOKEN, 9, EOS], False, None)
+    changed = PromptCandidates(prompt.id, prompt.prompt, "", [*prompt.candidates, said])
+    return [*prompts[:position], changed, *prompts[position + 1 :]]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float8"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("layers", [None, [0], [3]], ids=["all", "first", "last"])
+def test_a_state_that_is_not_finite_names_the_prompt(dtype, value, layers):
+    model = named_model()
+    model.get_input_embeddings().weight.data[RARE_TOKEN] = value
+    for position in (0, 5, 11):
+        prompts = with_rare_token(PROMPTS, position)
+        spec = spec_of(model, layers, dtype=dtype)
+        with pytest.raises(ValueError, match="is NaN or infinite; load the model in") as error:
+            features_of(spec, model=model, prompts=prompts).read(0)
+        assert repr(prompts[position].id) in str(error.value)
+
+
+def test_states_that_exceed_the_dtype():
+    model = named_model()
+    model.get_input_embeddings().weight.data[RARE_TOKEN] = 1e5
+    prompts = with_rare_token(PROMPTS, 5)
+    with pytest.raises(ValueError, match=r"reach 1e\+05, more than float16 can hold; take bfloat1"):
+        features_of(spec_of(model, dtype="float16"), model=model, prompts=prompts).read(0)
+    for dtype in ("float32", "bfloat16", "float8"):
+        pack = features_of(spec_of(model, dtype=dtype), model=model, prompts=prompts).read(0)
+        assert pack.states.float().max() == {"float8": 448.0}.get(dtype, pack.states.float().max())
+        assert pack.states.float().isfinite().all()
+
+
+def test_spec_of_a_model():
+    spec = feature_spec(shared_model(), None, "fed", None, is_projected=False)
+    assert (spec.model, spec.num_layers, spec.hidden_size) == ("tiny/llama", 4, 32)
+    assert (spec.layers, spec.dtype, spec.dim, spec.token_bytes) == ((0, 1, 2, 3), "bfloat16", *D)
+    assert feature_spec(shared_model(), [1], "fed", None, is_projected=True).dtype == "float16"
+    for arguments, message in (
+        (([4], "fed", None), "layers is"),
+        (([2, 1], "fed", None), "layers is"),
+        ((None, "all", None), "scored_tokens"),
+        ((None, "fed", "int8"), "dtype"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            feature_spec(shared_model(), *arguments, is_projected=False)
+
+
+D = (128, 256)
+
+
+def test_of_a_file(tmp_path):
+    path = write_candidates(tmp_path / "a.jsonl", PROMPTS)
+    features = of_candidates(shared_model(), tiny_tokenizer(), path, layers=[2], batch_size=3)
+    assert features.spec == spec_of(layers=[2])
+    expected = expected_features(features.spec)
+    assert_same_features(features_by_prompt(features, PROMPTS), expected, rtol=1e-4, atol=1e-4)
+    other = write_candidates(tmp_path / "b.jsonl", PROMPTS, model="other/model")
+    with pytest.raises(ValueError, match="written by the model 'other/model'"):
+        of_candidates(shared_model(), tiny_tokenizer(), other)
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        of_candidates(shared_model(), tiny_tokenizer(), path, batch_size=0)
