@@ -1,5 +1,6 @@
 """A checkpoint: a fit goes on from it bit for bit; only the same fit, only if it is whole."""
 
+import dataclasses
 import json
 
 import pytest
@@ -137,6 +138,10 @@ def test_features_matter(source, tmp_path, standardize):
     other.shards[0] = Shard(first.prompts[::-1], first.num_candidates[::-1], first.num_tokens)
     assert fit_digest(begin_fit(other, **settings)) != fit_digest(begin_fit(source, **settings))
     assert is_ignored(checkpoint, begin_fit(PlantedSource(32, dtype="float16"), **settings))
+    for name, value in {"model": "other", "scored_tokens": "response", "num_layers": 4}.items():
+        other = PlantedSource(32)
+        other.spec = dataclasses.replace(other.spec, **{name: value})
+        assert is_ignored(checkpoint, begin_fit(other, **settings)), name
 
 
 def test_flipped_bytes_are_never_believed(source, checkpoint):

@@ -73,13 +73,14 @@ def test_bad_values(name, value, message):
         ("standardize", None),
         ("alpha", "0.1"),
         ("alpha", True),
-        ("weight_decay", None),
+        ("weight_decay", "1"),
         ("validation", "15%"),
         ("learning_rates", 0.1),
         ("learning_rates", "0.1"),
         ("learning_rates", ["0.1"]),
         ("learning_rates", {0.1}),
         ("seeds", 0),
+        ("seeds", None),
         ("seeds", []),
         ("seeds", [0.0]),
         ("seeds", [True]),
@@ -93,3 +94,15 @@ def test_bad_types(name, value):
 
 def test_limits_are_allowed():
     FitOptions(weight_decay=0, warmup=0, alpha=1e-300, validation=1e-9, epochs=1, patience=1)
+
+
+def test_rate_and_decay_that_were_not_given_follow_the_size():
+    """The steps shrink with the root of D, the decay of a step stays."""
+    small, large = (FitOptions().for_dim(dim) for dim in (16, 1600))
+    assert small.learning_rates[0] == pytest.approx(10 * large.learning_rates[0])
+    decays = [options.learning_rates[0] * options.weight_decay for options in (small, large)]
+    assert decays[0] == pytest.approx(decays[1])
+    given = FitOptions(learning_rates=(0.1, 0.2), weight_decay=0)
+    assert given.for_dim(1600) == given
+    assert FitOptions(weight_decay=0).for_dim(16).learning_rates == small.learning_rates
+    assert FitOptions(learning_rates=(0.1,)).for_dim(16).weight_decay == small.weight_decay

@@ -35,12 +35,13 @@ def random_stack(gated: bool, num_heads: int = NUM_HEADS, seed: int = 0):
 
 
 def packed(lengths, dtype=torch.float32):
-    """B tensors `[tokens, W]`, offsets, and a mask that leaves out a candidate where it can."""
+    """B tensors `[tokens, W]`, offsets, and a mask with holes, that leaves out a candidate too."""
     draw = torch.Generator().manual_seed(1)
     offsets = cumulative_lengths(lengths, torch.int64)
     total = int(offsets[-1])
     blocks = torch.randn(NUM_BLOCKS, total, BLOCK_SIZE, generator=draw).to(DEVICE).to(dtype)
     scored = torch.ones(total, dtype=torch.bool, device=DEVICE)
+    scored[2::5] = False
     if len(lengths) > 2:
         scored[offsets[1] : offsets[2]] = False
     return list(blocks), offsets, scored

@@ -31,7 +31,6 @@ from swift_bon.store_files import (
     append_entry,
     keep_entries,
     next_file,
-    prompt_digest,
     read_entries,
     read_index,
     write_tensors,
@@ -173,9 +172,9 @@ def test_forgotten_shards(folder):
 
 def test_digest_of_a_prompt():
     prompt = PROMPTS[3]
-    assert prompt_digest(prompt) == prompt_digest(PROMPTS[3])
+    assert prompt.digest == PROMPTS[3].digest
     others = [p for p in PROMPTS if p is not prompt]
-    assert prompt_digest(prompt) not in {prompt_digest(other) for other in others}
+    assert prompt.digest not in {other.digest for other in others}
 
 
 def test_entries_round_trip(tmp_path):

@@ -1,10 +1,12 @@
 """Candidates on disk: JSON lines, one prompt a line, and a header file beside them."""
 
+import hashlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,24 @@ class PromptCandidates:
     prompt: str
     reference: str
     candidates: list[StoredCandidate]
+
+    @property
+    def digest(self) -> str:
+        """Of all that hidden states depend on: the prompt and the token ids. Not of the labels."""
+        content = json.dumps([self.prompt, [c.token_ids for c in self.candidates]])
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    @property
+    def correct(self) -> tuple[bool, ...]:
+        return tuple(candidate.correct for candidate in self.candidates)
+
+
+class PromptLabels(NamedTuple):
+    """What fitting needs of a prompt: far less than its tokens, which may be many."""
+
+    id: str
+    digest: str
+    correct: tuple[bool, ...]
 
 
 def header_path(path: Path) -> Path:
@@ -68,18 +88,29 @@ def read_candidates(path: str | Path) -> list[PromptCandidates]:
         FileNotFoundError: there is no such file.
         ValueError: a line is not what it should be, or an id comes twice; names the line.
     """
-    path = Path(path)
+    return list(_iterate(Path(path)))
+
+
+def read_labels(path: str | Path) -> list[PromptLabels]:
+    """All prompts of a file, without their texts and tokens. Raises as `read_candidates`."""
+    return [
+        PromptLabels(prompt.id, prompt.digest, prompt.correct) for prompt in _iterate(Path(path))
+    ]
+
+
+def _iterate(path: Path) -> Iterator[PromptCandidates]:
     if not path.is_file():
         raise FileNotFoundError(
             f"there is no candidates file {path}; make one with swift-bon collect"
         )
-    prompts: dict[str, PromptCandidates] = {}
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
-        prompt = _parse_line(line, f"line {number} of {path}")
-        if prompt.id in prompts:
-            raise ValueError(f"line {number} of {path}: id {prompt.id!r} comes twice")
-        prompts[prompt.id] = prompt
-    return list(prompts.values())
+    seen: set[str] = set()
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            prompt = _parse_line(line, f"line {number} of {path}")
+            if prompt.id in seen:
+                raise ValueError(f"line {number} of {path}: id {prompt.id!r} comes twice")
+            seen.add(prompt.id)
+            yield prompt
 
 
 def _parse_line(line: bytes, where: str) -> PromptCandidates:

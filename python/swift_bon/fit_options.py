@@ -3,11 +3,13 @@
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from swift_bon.losses import DEFAULT_ALPHA, LOSSES
 from swift_kernels.checks import check_choice, check_count, check_flag
 
+LEARNING_RATE = 2.0  # of one number; 0.088 for 512
+WEIGHT_DECAY = 0.125  # of one number; 2.8 for 512
 SCHEDULES = ("cosine", "constant")
 SELECTIONS = ("loss", "best_of_n")
 
@@ -18,12 +20,12 @@ class FitOptions:
 
     loss: str = "bce"
     alpha: float = DEFAULT_ALPHA
-    learning_rates: tuple[float, ...] = (2e-4,)
+    learning_rates: tuple[float, ...] | None = None
     seeds: tuple[int, ...] = (0, 1, 2)
-    weight_decay: float = 30.0
+    weight_decay: float | None = None
     schedule: str = "cosine"
     warmup: float = 0.05
-    epochs: int = 20
+    epochs: int = 12
     patience: int = 4
     batch_size: int = 256
     validation: float = 0.15
@@ -41,18 +43,32 @@ class FitOptions:
         for name in ("gated", "standardize"):
             check_flag(getattr(self, name), name)
         _check_number(self.alpha, "alpha", low=0, is_open=True)
-        _check_number(self.weight_decay, "weight_decay", low=0)
+        if self.weight_decay is not None:
+            _check_number(self.weight_decay, "weight_decay", low=0)
         _check_number(self.warmup, "warmup", low=0, high=1)
         _check_number(self.validation, "validation", low=0, high=1, is_open=True)
-        for name in ("learning_rates", "seeds"):
-            object.__setattr__(self, name, _check_sequence(getattr(self, name), name))
-        for value in self.learning_rates:
+        for name in ("learning_rates", "seeds", "layers"):
+            if name == "seeds" or getattr(self, name) is not None:
+                object.__setattr__(self, name, _check_sequence(getattr(self, name), name))
+        for value in self.learning_rates or ():
             _check_number(value, "learning_rates", low=0, is_open=True)
         for seed in self.seeds:
             if isinstance(seed, bool) or not isinstance(seed, int):
                 raise TypeError(f"seeds has {seed!r}, expected ints")
-        if self.layers is not None:
-            object.__setattr__(self, "layers", _check_sequence(self.layers, "layers"))
+
+    def for_dim(self, dim: int) -> "FitOptions":
+        """With numbers in place of the learning rate and the weight decay that were not given.
+
+        A score is a sum over D standardised numbers, so weights that are to give scores of one size
+        go down with its root, and so do the steps; the decay of a step, their product, stays.
+        """
+        return replace(
+            self,
+            learning_rates=self.learning_rates or (LEARNING_RATE * dim**-0.5,),
+            weight_decay=self.weight_decay
+            if self.weight_decay is not None
+            else WEIGHT_DECAY * dim**0.5,
+        )
 
     def heads(self) -> list[tuple[float, int]]:
         """Learning rate and seed of each head that is fitted."""

@@ -55,11 +55,12 @@ class HeadFitting:
         options: FitOptions,
         device: torch.device | str = "cpu",
     ):
+        spec = source.spec
+        blocks = spec.blocks_of(options.layers)
+        options = options.for_dim(len(blocks) * spec.block_size)
         self.source, self.labels, self.options = source, labels, options
         self.device = torch.device(device)
         self.fits = [Fit(*head) for head in options.heads()]
-        spec = source.spec
-        blocks = spec.blocks_of(options.layers)
         self._blocks = None if len(blocks) == spec.num_blocks else blocks
         self.moments = moments = source.moments()
         if not torch.stack(moments).isfinite().all():
@@ -119,7 +120,8 @@ class HeadFitting:
         is_wanted = self.labels.is_train
         steps = self._plan(is_wanted, options.seeds[0], epoch)
         reader = Reader(self.source, steps, is_wanted)
-        totals, counts = torch.zeros(len(self.fits), dtype=torch.float64), 0.0
+        totals = torch.zeros(len(self.fits), dtype=torch.float64, device=self.device)
+        counts = 0.0
         bar = tqdm(steps, unit="step", desc=f"epoch {epoch + 1}", disable=not show_progress or None)
         for number, step in enumerate(bar):
             progress = (epoch + (number + 1) / len(steps)) / options.epochs
@@ -133,11 +135,9 @@ class HeadFitting:
             folded = self.stack.folded()
             leaves = [tensor.detach().requires_grad_() for tensor in folded]
             for batch in batches:
-                total = loss.total(
-                    self._scores(leaves, batch), batch.correct, batch.present, options.alpha
-                )
+                _, total = self._scores_and_loss(leaves, batch)
                 (total.sum() / count).backward()
-                totals += total.detach().double().cpu()
+                totals += total.detach()
             self.optimizer.zero_grad()
             torch.autograd.backward(folded, [leaf.grad for leaf in leaves])
             if options.loss in SHIFT_INVARIANT:
@@ -156,22 +156,20 @@ class HeadFitting:
         steps = self._plan(is_wanted, "validation")
         reader = Reader(self.source, steps, is_wanted)
         folded = self.stack.folded()
-        totals, counts = torch.zeros(len(self.fits), dtype=torch.float64), 0.0
+        totals = torch.zeros(len(self.fits), dtype=torch.float64, device=self.device)
+        counts = 0.0
         tables: list[tuple[Tensor, Tensor, Tensor]] = []
         for run in itertools.chain.from_iterable(steps):
             batch = self._cut(reader, run, is_wanted)
-            scores = self._scores(folded, batch)
-            total = loss.total(scores, batch.correct, batch.present, self.options.alpha)
-            totals += total.double().cpu()
+            scores, total = self._scores_and_loss(folded, batch)
+            totals += total
             counts += float(loss.count(batch.correct, batch.present).sum())
-            tables.append((scores.cpu(), batch.correct.cpu(), batch.present.cpu()))
+            tables.append((scores, batch.correct, batch.present))
         if not counts:
             raise _nothing_to_learn("validation", self.options.loss)
-        losses = totals / counts
-        return [
-            {"loss": float(losses[index]), **_pick_metrics(tables, index)}
-            for index in range(len(self.fits))
-        ]
+        losses = (totals / counts).tolist()
+        tables = [(scores.cpu(), *labels) for scores, *labels in tables]
+        return [{"loss": loss, **_pick_metrics(tables, index)} for index, loss in enumerate(losses)]
 
     def _plan(self, is_wanted: Sequence[bool], *key: object) -> list[list[Run]]:
         return plan_epoch(
@@ -184,18 +182,19 @@ class HeadFitting:
 
     def _cut(self, reader: Reader, run: Run, is_wanted: Sequence[bool]) -> RunBatch:
         shard = self.source.shards[run.shard]
-        batch = cut_run(reader.pack(run), shard, run, self.labels.correct, is_wanted)
-        if self.device.type == "cpu":
-            return batch
-        return RunBatch(*(tensor.to(self.device) for tensor in batch))
+        return cut_run(reader.pack(run), shard, run, self.labels.correct, is_wanted)
 
-    def _scores(self, folded: Sequence[Tensor], batch: RunBatch) -> Tensor:
-        """`[S, P, N]`."""
+    def _scores_and_loss(self, folded: Sequence[Tensor], batch: RunBatch) -> tuple[Tensor, Tensor]:
+        """Scores `[S, P, N]` and the sum of the losses `[S]`, on the device."""
+        if self.device.type != "cpu":
+            batch = RunBatch(*(tensor.to(self.device, non_blocking=True) for tensor in batch))
         blocks = [batch.states]
         if self._blocks is not None:
             views = batch.states.unflatten(1, (-1, self.source.spec.block_size))
             blocks = [views[:, block] for block in self._blocks]
-        return batch.table(stack_scores(*folded, blocks, batch.offsets, batch.scored))
+        scores = batch.table(stack_scores(*folded, blocks, batch.offsets, batch.scored))
+        total = LOSSES[self.options.loss].total
+        return scores, total(scores, batch.correct, batch.present, self.options.alpha)
 
     def heads(self) -> list[RewardHead]:
         """The heads as they were in their best epochs."""

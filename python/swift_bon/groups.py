@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from swift_bon.candidates import PromptCandidates
+from swift_bon.candidates import PromptCandidates, PromptLabels
 from swift_bon.sampling import stream_seed
 from swift_bon.tasks import TASKS
 
 
-def groups_of(prompts: Sequence[PromptCandidates], task: str) -> list[str]:
+def groups_of(prompts: Sequence[PromptCandidates | PromptLabels], task: str) -> list[str]:
     """The group of each prompt, by what its task says; of an unknown task each prompt alone."""
     if task not in TASKS:
         return [prompt.id for prompt in prompts]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from swift_bon.candidates import PromptCandidates
+from swift_bon.candidates import PromptCandidates, PromptLabels
 from swift_bon.features import Pack, Shard
 from swift_bon.groups import split_rank
 from swift_bon.reading_order import Run
@@ -21,14 +21,14 @@ class LabelledPrompts(NamedTuple):
 
 
 def label_prompts(
-    prompts: Sequence[PromptCandidates], groups: Sequence[str], validation: float
+    prompts: Sequence[PromptCandidates | PromptLabels], groups: Sequence[str], validation: float
 ) -> LabelledPrompts:
     """Split by group: the prompts of one stand on one side, and stay there when others are added.
 
     Raises:
         ValueError: a side has no right or no wrong candidate.
     """
-    correct = [torch.tensor([c.correct for c in prompt.candidates]) for prompt in prompts]
+    correct = [torch.tensor(prompt.correct) for prompt in prompts]
     held_out = [split_rank(group) < validation for group in groups]
     for side, name in ((False, "training"), (True, "validation")):
         labels = [row for row, is_out in zip(correct, held_out, strict=True) if is_out == side]

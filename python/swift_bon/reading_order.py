@@ -103,7 +103,7 @@ def _runs(shard: Shard, num_candidates: int, generator) -> Iterator[tuple[int, i
 
 
 class Reader:
-    """Packs of the shards of one window at a time, the next one announced to the source."""
+    """Packs of the shards of one window at a time; the source hears of each a window ahead."""
 
     def __init__(
         self, source: FeatureSource, steps: Sequence[Sequence[Run]], is_wanted: Sequence[bool]
@@ -118,9 +118,11 @@ class Reader:
     def pack(self, run: Run) -> Pack:
         if run.window != self._window:
             self._packs.clear()
+            announced = (run.window, run.window + 1) if self._window < 0 else (run.window + 1,)
             self._window = run.window
-            for shard in sorted(self._shards_of.get(run.window + 1, ())):
-                self._source.will_read(shard)
+            for window in announced:
+                for shard in sorted(self._shards_of.get(window, ())):
+                    self._source.will_read(shard)
         if run.shard not in self._packs:
             prompts = self._source.shards[run.shard].prompts
             wanted = [position >= 0 and self._is_wanted[position] for position in prompts]

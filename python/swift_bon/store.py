@@ -8,7 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from swift_bon.candidates import PromptCandidates
+from swift_bon.candidates import PromptCandidates, PromptLabels
 from swift_bon.checksums import (
     MAKE_AGAIN,
     START_OVER,
@@ -17,7 +17,7 @@ from swift_bon.checksums import (
     tensor_sha256,
 )
 from swift_bon.features import DTYPES, Moments, Pack, Shard, divide_moments
-from swift_bon.store_files import ShardEntry, prompt_digest, read_entries, read_index
+from swift_bon.store_files import ShardEntry, read_entries, read_index
 
 
 class FeatureStore:
@@ -34,7 +34,7 @@ class FeatureStore:
             Damage within a shard shows when it is first read.
     """
 
-    def __init__(self, folder: str | Path, prompts: Sequence[PromptCandidates]):
+    def __init__(self, folder: str | Path, prompts: Sequence[PromptCandidates | PromptLabels]):
         self.folder = Path(folder)
         self.spec, _ = read_index(self.folder)
         self._entries: list[ShardEntry] = []
@@ -46,7 +46,7 @@ class FeatureStore:
             check_file(self.folder / entry.file, entry.num_bytes)
             wanted = [positions.get(stored.id, -1) for stored in entry.prompts]
             for position, stored in zip(wanted, entry.prompts, strict=True):
-                if position >= 0 and stored.digest != prompt_digest(prompts[position]):
+                if position >= 0 and stored.digest != prompts[position].digest:
                     raise ValueError(
                         f"{self.folder} has other tokens for the prompt {stored.id!r} than the "
                         "candidates; extract these candidates into another folder"

@@ -9,7 +9,6 @@ A shard counts from the moment its line stands in `shards.jsonl`, so a run kille
 whole shards, and at most one file that does not count and is written again. Nothing here runs code.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -61,12 +60,6 @@ class ShardEntry:
     moments_sha256: str  # of the sums alone, which are read before the rest
     num_tokens: int
     prompts: list[StoredPrompt]  # in packed order
-
-
-def prompt_digest(prompt: PromptCandidates) -> str:
-    """Of all that the states depend on: the prompt's text and the token ids. Not of the labels."""
-    content = json.dumps([prompt.prompt, [c.token_ids for c in prompt.candidates]])
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def write_index(folder: Path, spec: FeatureSpec, source: dict[str, Any]) -> None:
@@ -154,7 +147,7 @@ def write_shard(
         sha256=sha256,
         moments_sha256=tensor_sha256(moments),
         num_tokens=len(pack.states),
-        prompts=[StoredPrompt(p.id, prompt_digest(p), len(p.candidates)) for p in prompts],
+        prompts=[StoredPrompt(p.id, p.digest, len(p.candidates)) for p in prompts],
     )
     append_entry(folder, entry)
     return entry

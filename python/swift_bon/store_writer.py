@@ -24,7 +24,6 @@ from swift_bon.store_files import (
     has_size,
     keep_entries,
     next_file,
-    prompt_digest,
     read_index,
     write_index,
     write_shard,
@@ -124,7 +123,7 @@ def missing_prompts(
 ) -> list[PromptCandidates]:
     stored = {prompt.id: prompt.digest for entry in entries for prompt in entry.prompts}
     for prompt in prompts:
-        if prompt.id in stored and stored[prompt.id] != prompt_digest(prompt):
+        if prompt.id in stored and stored[prompt.id] != prompt.digest:
             raise ValueError(
                 f"{folder} has other tokens for the prompt {prompt.id!r} than the candidates; "
                 "extract these candidates into another folder"

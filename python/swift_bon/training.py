@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from swift_bon.candidates import PromptCandidates, read_candidates, read_header, write_whole
+from swift_bon.candidates import PromptLabels, read_header, read_labels, write_whole
 from swift_bon.checks import check_training_data
 from swift_bon.features import FeatureSource
 from swift_bon.fit_checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
@@ -59,7 +59,8 @@ def train_reward_head(
             `swift_bon.losses` defines them. `alpha` is the temperature of infonca and nca.
         learning_rates, seeds: a head is fitted for each pair of them. A seed draws the initial
             weights; the first one also the order of the prompts, which all heads share.
-        weight_decay, batch_size (candidates), epochs: of AdamW.
+        weight_decay, batch_size (candidates), epochs: of AdamW. Learning rate and weight decay
+            follow from the number of features unless given.
         schedule, warmup: "cosine" or "constant", after a linear warm-up over a share of the steps.
         validation: share of the prompts held out, by group, to choose epoch and head by.
         select_by: "loss" or "best_of_n", on the held-out prompts.
@@ -73,7 +74,7 @@ def train_reward_head(
             right, all wrong, too few prompts); a damaged store; a loss that is not finite.
     """
     path = Path(path)
-    prompts, header = read_candidates(path), read_header(path)
+    prompts, header = read_labels(path), read_header(path)
     settings = FitOptions.from_arguments(options)
     source = features
     if isinstance(features, str | Path):
@@ -92,17 +93,15 @@ def train_reward_head(
         fitting.run_epoch(show_progress)
         if folder is not None:
             save_checkpoint(folder, fitting)
-    chosen = choose_fit(fitting.fits, settings)
+    chosen = choose_fit(fitting.fits, fitting.options)
     head = fitting.heads()[chosen]
-    report = _report(prompts, header, source, settings, fitting, chosen)
+    report = _report(prompts, header, fitting, chosen)
     if folder is not None:
         _save(folder, head, report)
     return TrainedHead(head, report)
 
 
-def _check_same_prompts(
-    source: FeatureSource, prompts: Sequence[PromptCandidates], path: Path
-) -> None:
+def _check_same_prompts(source: FeatureSource, prompts: Sequence[PromptLabels], path: Path) -> None:
     """A source may have been made from another file, and would pair features with its labels."""
     found = {
         position: count
@@ -110,27 +109,28 @@ def _check_same_prompts(
         for position, count in zip(shard.prompts, shard.num_candidates, strict=True)
         if position >= 0
     }
-    if found != {position: len(row.candidates) for position, row in enumerate(prompts)}:
+    if found != {position: len(row.correct) for position, row in enumerate(prompts)}:
         raise ValueError(
             f"the features are of {len(found)} prompts with {sum(found.values())} candidates, "
-            f"{path} has {len(prompts)} with {sum(len(row.candidates) for row in prompts)}, or in "
+            f"{path} has {len(prompts)} with {sum(len(row.correct) for row in prompts)}, or in "
             "another order; make the features from this file"
         )
 
 
-def _report(prompts, header, source, settings, fitting, chosen) -> dict[str, Any]:
+def _report(prompts, header, fitting: HeadFitting, chosen: int) -> dict[str, Any]:
+    source = fitting.source
     spec = source.spec
     projection = None
     if spec.projection is not None:
         projection = {"num_blocks": spec.num_blocks, "block_size": spec.block_size}
     return {
         "candidates": {
-            "num_return_sequences": max(len(prompt.candidates) for prompt in prompts),
+            "num_return_sequences": max(len(prompt.correct) for prompt in prompts),
             "sampling": {},  # these three are of `collect`; a file from elsewhere may lack them
             "seed": None,
             **header,
             "num_prompts": len(prompts),
-            "num_candidates": sum(len(prompt.candidates) for prompt in prompts),
+            "num_candidates": sum(len(prompt.correct) for prompt in prompts),
         },
         "features": {
             "kind": "store" if isinstance(source, FeatureStore) else "model",
@@ -141,7 +141,7 @@ def _report(prompts, header, source, settings, fitting, chosen) -> dict[str, Any
             "num_tokens": sum(shard.num_tokens for shard in source.shards),
         },
         "scored_tokens": spec.scored_tokens,
-        "options": asdict(settings),
+        "options": asdict(fitting.options),
         "fits": [
             {
                 "learning_rate": fit.learning_rate,
