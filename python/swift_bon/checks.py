@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from json import dumps
 from typing import NoReturn
 
 from transformers import GenerationConfig
@@ -210,10 +211,14 @@ def check_limit(limit: int | None) -> None:
         raise ValueError(f"limit is {limit!r}, expected None or an int of at least 1")
 
 
-def check_training_data(prompts: Sequence, header: dict, name: str, path) -> None:
-    """The candidates were written by this model, and there is something to learn from."""
+def check_has_prompts(prompts: Sequence, path) -> None:
     if not prompts:
         raise ValueError(f"{path} has no prompts; collect some first")
+
+
+def check_training_data(prompts: Sequence, header: dict, name: str, path) -> None:
+    """The candidates were written by this model, and there is something to learn from."""
+    check_has_prompts(prompts, path)
     if _short_name(header.get("model", "")) != _short_name(name):
         raise ValueError(
             f"{path} was written by the model {header.get('model')!r}, this one is {name!r}; "
@@ -222,20 +227,14 @@ def check_training_data(prompts: Sequence, header: dict, name: str, path) -> Non
 
 
 def check_same_settings(earlier: dict, settings: dict, where, what_to_do: str) -> None:
-    """A run goes on only with what it was begun with. JSON turns tuples into lists."""
-    differing = [
-        name for name in settings if _as_json(earlier.get(name)) != _as_json(settings[name])
-    ]
+    """A run goes on only with what it was begun with."""
+    differing = [n for n in settings if dumps(earlier.get(n)) != dumps(settings[n])]
     if differing:
         raise ValueError(
             f"{where} was made with other settings: "
             + ", ".join(f"{n} was {earlier.get(n)!r}, now {settings[n]!r}" for n in differing)
             + f"; {what_to_do}"
         )
-
-
-def _as_json(value):
-    return list(value) if isinstance(value, tuple) else value
 
 
 def check_count_of_questions(questions: int, available: int) -> None:

@@ -165,7 +165,8 @@ def train(
             "layers": parse_layers(layers),
         }
         given = {name: value for name, value in options.items() if value is not None}
-        FitOptions.from_arguments(given)  # refused before the model runs for long
+        # what cannot be fitted is refused before the model runs for long
+        training.read_split(path, FitOptions.from_arguments(given))
         if features is not None and not store:
             raise ValueError("--features and --no-store exclude each other; leave one out")
         if store:
@@ -179,7 +180,10 @@ def train(
             )
         else:
             source = model_features.of_candidates(
-                *load_model(model), path, scored_tokens=scored_tokens or "fed"
+                *load_model(model),
+                path,
+                layers=given.get("layers"),
+                scored_tokens=scored_tokens or "fed",
             )
         _, report = training.train_reward_head(path, source, output, **given)
     fits = [{k: v for k, v in fit.items() if k != "history"} for fit in report["fits"]]

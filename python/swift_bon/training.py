@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from swift_bon.candidates import PromptLabels, read_header, read_labels, write_whole
-from swift_bon.checks import check_training_data
+from swift_bon.checks import check_has_prompts, check_training_data
 from swift_bon.features import FeatureSource
 from swift_bon.fit_checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
 from swift_bon.fit_history import choose_fit
@@ -17,7 +17,7 @@ from swift_bon.fit_options import FitOptions
 from swift_bon.fit_report import model_card, plot_curves
 from swift_bon.fitting import HeadFitting
 from swift_bon.groups import groups_of
-from swift_bon.labels import label_prompts
+from swift_bon.labels import LabelledPrompts, label_prompts
 from swift_bon.store import FeatureStore
 from swift_bon.terminal import finite_json
 from swift_kernels import RewardHead
@@ -74,14 +74,13 @@ def train_reward_head(
             right, all wrong, too few prompts); a damaged store; a loss that is not finite.
     """
     path = Path(path)
-    prompts, header = read_labels(path), read_header(path)
     settings = FitOptions.from_arguments(options)
+    prompts, header, labels = read_split(path, settings)
     source = features
     if isinstance(features, str | Path):
         source = FeatureStore(features, prompts)
     check_training_data(prompts, header, source.spec.model, path)
     _check_same_prompts(source, prompts, path)
-    labels = label_prompts(prompts, groups_of(prompts, header["task"]), settings.validation)
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     fitting = HeadFitting(source, labels, settings, device)
@@ -99,6 +98,20 @@ def train_reward_head(
     if folder is not None:
         _save(folder, head, report)
     return TrainedHead(head, report)
+
+
+def read_split(
+    path: Path, options: FitOptions
+) -> tuple[list[PromptLabels], dict[str, Any], LabelledPrompts]:
+    """The prompts of a candidates file, its header, and the split into training and validation.
+
+    Raises:
+        ValueError: there is nothing to learn from them.
+    """
+    prompts, header = read_labels(path), read_header(path)
+    check_has_prompts(prompts, path)
+    groups = groups_of(prompts, header["task"])
+    return prompts, header, label_prompts(prompts, groups, options.validation)
 
 
 def _check_same_prompts(source: FeatureSource, prompts: Sequence[PromptLabels], path: Path) -> None:
