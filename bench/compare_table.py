@@ -23,7 +23,10 @@ def render_features(record: dict[str, Any]) -> str:
 
 def render_losses(record: dict[str, Any]) -> str:
     """Which loss picks best within a prompt."""
-    rows = [(row["name"], *_results(row)) for row in record["losses"]]
+    rows = [
+        ("bce" if row["name"] == "mixed-512" else row["name"], *_results(row))
+        for row in record["losses"]
+    ]
     return f"{_where(record)}\n\n" + markdown_table(("loss", *HEADINGS, "to bce"), rows)
 
 
