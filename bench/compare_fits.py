@@ -30,14 +30,15 @@ from swift_kernels import RewardHead, score_packed
 
 NAME = "compare_fits"
 SEEDS = (0, 1, 2, 3, 4)
-FULL = "full"
+FULL, DEFAULT = "full", "mixed-512"
+MEAN = "mixed-512, mean of the seeds' weights"
 
 
 class Variant(NamedTuple):
     """A store and how heads are fitted to it."""
 
     name: str
-    store: str = "mixed-512"
+    store: str = DEFAULT
     options: dict[str, Any] = {}
 
 
@@ -54,15 +55,17 @@ FULL_OPTIONS = {"learning_rates": (0.005,), "weight_decay": 10.0}
 FEATURE_VARIANTS = (
     Variant(FULL, FULL, FULL_OPTIONS),
     *(Variant(name, name) for name in STORES),
-    Variant("mixed-512, no gate", options={"gated": False}),
+    Variant(f"{DEFAULT}, no gate", options={"gated": False}),
 )
 LOSS_VARIANTS = tuple(
-    Variant(loss if loss != "bce" else "mixed-512", options={"loss": loss}) for loss in LOSS_NAMES
-)  # bce is the default
+    Variant(DEFAULT if loss == "bce" else loss, options={"loss": loss}) for loss in LOSS_NAMES
+)  # bce is what the default takes
+FEATURE_NAMES = [variant.name for variant in FEATURE_VARIANTS]
+LOSS_VARIANT_NAMES = [variant.name for variant in LOSS_VARIANTS]
 
 
 class Fitted(NamedTuple):
-    """The heads of one variant, a head a seed."""
+    """The heads of one variant, a head a seed; of a mean just one."""
 
     heads: list[RewardHead]
     token_bytes: int
@@ -89,14 +92,18 @@ def main(arguments: list[str] | None = None) -> None:
             continue
         fitted[variant.name] = fit(variant, options.train, stores, common)
         print(f"{variant.name}: {fitted[variant.name].seconds:.1f} s a fit", flush=True)
+    base = fitted[DEFAULT]
+    fitted[MEAN] = base._replace(
+        heads=[mean_head(base.heads)], seconds=base.seconds * len(base.heads)
+    )
     accuracies, areas = judge(of_candidates(model, tokenizer, options.test), options.test, fitted)
     record = {
         "benchmark": NAME,
         "machine": machine(),
         "num_seeds": len(SEEDS),
         "num_prompts": accuracies[FULL].shape[1],
-        "features": _rows(FEATURE_VARIANTS, FULL, fitted, accuracies, areas),
-        "losses": _rows(LOSS_VARIANTS, "mixed-512", fitted, accuracies, areas),
+        "features": _rows([*FEATURE_NAMES, MEAN], FULL, fitted, accuracies, areas),
+        "losses": _rows(LOSS_VARIANT_NAMES, DEFAULT, fitted, accuracies, areas),
     }
     write_record(NAME, record, options.out)
     print_record(record)
@@ -125,7 +132,8 @@ def judge(
     """Of each variant the accuracy of its picks `[seeds, P]`, and the AUROC of each seed."""
     correct = [torch.tensor([c.correct for c in p.candidates]) for p in read_candidates(path)]
     scores: dict[str, list[list[Tensor]]] = {  # [seed][prompt]
-        name: [[torch.empty(0)] * len(correct) for _ in SEEDS] for name in fitted
+        name: [[torch.empty(0)] * len(correct) for _ in variant.heads]
+        for name, variant in fitted.items()
     }
     for number, shard in enumerate(source.shards):
         pack = source.read(number)
@@ -152,34 +160,42 @@ def judge(
     return accuracies, areas
 
 
+def mean_head(heads: Sequence[RewardHead]) -> RewardHead:
+    """One head with the mean of the weights."""
+    states = [head.state_dict() for head in heads]
+    mean = RewardHead(**heads[0].config())
+    mean.load_tensors(
+        {name: torch.stack([state[name] for state in states]).mean(dim=0) for name in states[0]},
+        "the mean of heads",
+    )
+    return mean
+
+
 def _rows(
-    variants: Sequence[Variant],
+    names: Sequence[str],
     baseline: str,
     fitted: dict[str, Fitted],
     accuracies: dict[str, Tensor],
     areas: dict[str, list[float]],
 ) -> list[dict[str, Any]]:
     """Means over the seeds, and the difference to the baseline with a paired interval."""
-    means = {variant.name: accuracies[variant.name].mean(dim=0) for variant in variants}  # [P]
-    base_area = sum(areas[baseline]) / len(SEEDS)
-    rows = []
-    for variant in variants:
-        name, area = variant.name, areas[variant.name]
-        rows.append(
-            {
-                "name": name,
-                "token_bytes": fitted[name].token_bytes,
-                "store_bytes": fitted[name].store_bytes,
-                "fit_s": round(fitted[name].seconds, 2),
-                "auroc": sum(area) / len(SEEDS),
-                "auroc_range": [min(area), max(area)],
-                "auroc_difference": sum(area) / len(SEEDS) - base_area,
-                "best_of_n": list(bootstrap_interval(means[name])),
-                "best_of_n_seeds": accuracies[name].mean(dim=1).tolist(),
-                "difference": list(bootstrap_interval(means[name] - means[baseline])),
-            }
-        )
-    return rows
+    means = {name: accuracies[name].mean(dim=0) for name in names}  # [P]
+    mean_areas = {name: sum(areas[name]) / len(areas[name]) for name in names}
+    return [
+        {
+            "name": name,
+            "token_bytes": fitted[name].token_bytes,
+            "store_bytes": fitted[name].store_bytes,
+            "fit_s": round(fitted[name].seconds, 2),
+            "auroc": mean_areas[name],
+            "auroc_range": [min(areas[name]), max(areas[name])],
+            "auroc_difference": mean_areas[name] - mean_areas[baseline],
+            "best_of_n": list(bootstrap_interval(means[name])),
+            "best_of_n_seeds": accuracies[name].mean(dim=1).tolist(),
+            "difference": list(bootstrap_interval(means[name] - means[baseline])),
+        }
+        for name in names
+    ]
 
 
 if __name__ == "__main__":

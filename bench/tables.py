@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import compare_table
 import table_texts
 from fit_table import render as fit
 from records import RESULTS
@@ -42,6 +43,8 @@ TABLES = {
     "train-step-gpu": Source("train_step", table_texts.train_step, True),
     "step-cpu": Source("step", table_texts.step, False),
     "step-gpu": Source("step", table_texts.step, True),
+    "features": Source("compare_fits", compare_table.render_features, None),
+    "losses": Source("compare_fits", compare_table.render_losses, None),
     "fit-cpu": Source("fit", fit, False),
     "fit-gpu": Source("fit", fit, True),
     "reward-models": Source("reward_models", reward_models, None),

@@ -79,7 +79,8 @@ def _write(folder, prompts, spec, made_from, make_source, say) -> None:
     entries = keep_entries(folder, lambda entry: not is_new and has_size(folder, entry))
     _clear_leftovers(folder, entries)
     missing = missing_prompts(prompts, entries, folder)
-    _check_disk(missing, spec, made_from, folder, say)
+    if missing:
+        _check_disk(missing, spec, made_from, folder, say)
     if is_new:
         plain = make_source(prompts, dataclasses.replace(spec, dtype="float32"))
         spec = dataclasses.replace(spec, projection=_find(plain, spec, made_from))
