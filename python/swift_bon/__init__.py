@@ -8,7 +8,19 @@ except ModuleNotFoundError as error:
     ) from error
 
 from swift_bon.decoding import BestOfNDecoding, BestOfNOutput
+from swift_bon.extraction import extract_features, project_features
 from swift_bon.generation import BestOfN, Candidate, best_of_n
 from swift_bon.models import load_model
+from swift_bon.training import train_reward_head
 
-__all__ = ["BestOfN", "BestOfNDecoding", "BestOfNOutput", "Candidate", "best_of_n", "load_model"]
+__all__ = [
+    "BestOfN",
+    "BestOfNDecoding",
+    "BestOfNOutput",
+    "Candidate",
+    "best_of_n",
+    "extract_features",
+    "load_model",
+    "project_features",
+    "train_reward_head",
+]

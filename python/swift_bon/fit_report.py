@@ -16,9 +16,10 @@ import io
 import itertools
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
+
+from swift_bon.candidates import write_whole
 
 # Distinct without colour vision too, in this order (Okabe and Ito, 2008).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -45,14 +46,22 @@ def plot_curves(report: dict[str, Any], path: str | Path) -> None:
     """
     image = io.BytesIO()
     draw_curves(report).savefig(image, format="png")
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staging = path.with_name(f".{path.name}.{os.getpid()}")
+    write_whole(Path(path), image.getvalue())
+
+
+def figure_class() -> type:
+    """matplotlib's, without pyplot, which keeps global state.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is missing.
+    """
     try:
-        staging.write_bytes(image.getvalue())
-        os.replace(staging, path)
-    finally:
-        staging.unlink(missing_ok=True)
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "the curves of a fit are drawn by matplotlib, which is missing; pip install matplotlib"
+        ) from error
+    return Figure
 
 
 def draw_curves(report: dict[str, Any]):
@@ -65,13 +74,7 @@ def draw_curves(report: dict[str, Any]):
     Raises:
         ModuleNotFoundError: matplotlib is missing.
     """
-    try:
-        from matplotlib.figure import Figure  # not pyplot, which keeps global state
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "the curves of a fit are drawn by matplotlib, which is missing; pip install matplotlib"
-        ) from error
-    figure = Figure(figsize=(13, 4.8), dpi=150, layout="constrained", facecolor="white")
+    figure = figure_class()(figsize=(13, 4.8), dpi=150, layout="constrained", facecolor="white")
     figure.get_layout_engine().set(wspace=0.05, h_pad=0.08)
     num_candidates = report["candidates"]["num_return_sequences"]
     headings = {"loss": "loss", "best_of_n": f"best of {num_candidates}", "auroc": "AUROC"}

@@ -14,7 +14,7 @@ from swift_bon.features import FeatureSource
 from swift_bon.fit_checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
 from swift_bon.fit_history import choose_fit
 from swift_bon.fit_options import FitOptions
-from swift_bon.fit_report import model_card, plot_curves
+from swift_bon.fit_report import figure_class, model_card, plot_curves
 from swift_bon.fitting import HeadFitting
 from swift_bon.groups import groups_of
 from swift_bon.labels import LabelledPrompts, label_prompts
@@ -86,6 +86,7 @@ def train_reward_head(
     fitting = HeadFitting(source, labels, settings, device)
     folder = None if output is None else Path(output)
     if folder is not None:
+        figure_class()  # missing, it would be missed at the end
         folder.mkdir(parents=True, exist_ok=True)
         load_checkpoint(folder, fitting)
     while not fitting.is_done:
