@@ -11,6 +11,7 @@ from torch import Tensor
 from swift_bon.checksums import tensor_sha256, with_checksum, without_checksum
 from swift_bon.fit_history import Fit
 from swift_bon.fitting import HeadFitting
+from swift_bon.model_features import ModelFeatures
 from swift_bon.store_files import write_tensors
 
 CHECKPOINT_NAME = "fit-checkpoint.safetensors"
@@ -25,8 +26,9 @@ def fit_digest(fitting: HeadFitting) -> str:
     shards = [list(shard) for shard in fitting.source.shards]
     content = json.dumps([asdict(fitting.options), spec, labels, sides, shards], sort_keys=True)
     digest = hashlib.sha256(content.encode())
-    for tensor in fitting.moments:  # they differ where any state does
-        digest.update(tensor.numpy().tobytes())
+    if not isinstance(fitting.source, ModelFeatures):  # a model may give other digits each time
+        for tensor in fitting.moments:  # they differ where any state does
+            digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
 
 

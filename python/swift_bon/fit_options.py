@@ -60,15 +60,14 @@ class FitOptions:
         """With numbers in place of the learning rate and the weight decay that were not given.
 
         A score is a sum over D standardised numbers, so weights that are to give scores of one size
-        go down with its root, and so do the steps; the decay of a step, their product, stays.
+        go down with its root, and so do the steps. What a step decays, their product, stays; where
+        a larger learning rate is given, the weight decay makes room for it.
         """
-        return replace(
-            self,
-            learning_rates=self.learning_rates or (LEARNING_RATE * dim**-0.5,),
-            weight_decay=self.weight_decay
-            if self.weight_decay is not None
-            else WEIGHT_DECAY * dim**0.5,
-        )
+        rates = self.learning_rates or (LEARNING_RATE * dim**-0.5,)
+        decay = self.weight_decay
+        if decay is None:
+            decay = min(WEIGHT_DECAY * dim**0.5, LEARNING_RATE * WEIGHT_DECAY / max(rates))
+        return replace(self, learning_rates=rates, weight_decay=decay)
 
     def heads(self) -> list[tuple[float, int]]:
         """Learning rate and seed of each head that is fitted."""

@@ -12,7 +12,7 @@ from swift_bon.features import FeatureSource, Moments
 from swift_bon.fit_history import Fit
 from swift_bon.fit_options import FitOptions
 from swift_bon.head_stack import HeadStack, stack_scores
-from swift_bon.labels import LabelledPrompts, RunBatch, cut_run
+from swift_bon.labels import LabelledPrompts, RunBatch, cut_run, nothing_to_learn
 from swift_bon.losses import LOSSES
 from swift_bon.reading_order import Reader, Run, plan_epoch
 from swift_bon.statistics import auroc, picked_accuracy
@@ -111,7 +111,8 @@ class HeadFitting:
         if all(fit.epoch < 0 for fit in self.fits):
             raise ValueError(
                 f"the validation loss is {metrics[0]['loss']} in epoch {epoch + 1}; lower the "
-                f"learning rate ({min(self.options.learning_rates)})"
+                f"learning rate ({min(self.options.learning_rates):g}) or the weight decay "
+                f"({self.options.weight_decay:g})"
             )
 
     def _train(self, epoch: int, show_progress: bool) -> list[float]:
@@ -128,25 +129,26 @@ class HeadFitting:
             factor = learning_rate_factor(progress, options.schedule, options.warmup)
             for group in self.optimizer.param_groups:
                 group["lr"] = group["peak"] * factor
-            batches = [self._cut(reader, run, is_wanted) for run in step]
-            count = sum(float(loss.count(b.correct, b.present).sum()) for b in batches)
-            if not count:
-                continue  # only prompts with nothing to compare
             folded = self.stack.folded()
             leaves = [tensor.detach().requires_grad_() for tensor in folded]
-            for batch in batches:
+            count = 0.0
+            for run in step:  # one after the other: a step may take more memory than there is
+                batch = self._cut(reader, run, is_wanted)
+                count += float(loss.count(batch.correct, batch.present).sum())
                 _, total = self._scores_and_loss(leaves, batch)
-                (total.sum() / count).backward()
+                total.sum().backward()
                 totals += total.detach()
+            if not count:
+                continue  # only prompts with nothing to compare
             self.optimizer.zero_grad()
-            torch.autograd.backward(folded, [leaf.grad for leaf in leaves])
+            torch.autograd.backward(folded, [leaf.grad / count for leaf in leaves])
             if options.loss in SHIFT_INVARIANT:
                 for bias in self.stack.biases:
                     bias.grad[0] = 0
             self.optimizer.step()
             counts += count
         if not counts:
-            raise _nothing_to_learn("training", options.loss)
+            raise nothing_to_learn("training", options.loss)
         return (totals / counts).tolist()
 
     @torch.no_grad()
@@ -166,7 +168,7 @@ class HeadFitting:
             counts += float(loss.count(batch.correct, batch.present).sum())
             tables.append((scores, batch.correct, batch.present))
         if not counts:
-            raise _nothing_to_learn("validation", self.options.loss)
+            raise nothing_to_learn("validation", self.options.loss)
         losses = (totals / counts).tolist()
         tables = [(scores.cpu(), *labels) for scores, *labels in tables]
         return [{"loss": loss, **_pick_metrics(tables, index)} for index, loss in enumerate(losses)]
@@ -187,7 +189,7 @@ class HeadFitting:
     def _scores_and_loss(self, folded: Sequence[Tensor], batch: RunBatch) -> tuple[Tensor, Tensor]:
         """Scores `[S, P, N]` and the sum of the losses `[S]`, on the device."""
         if self.device.type != "cpu":
-            batch = RunBatch(*(tensor.to(self.device, non_blocking=True) for tensor in batch))
+            batch = RunBatch(*(tensor.to(self.device) for tensor in batch))
         blocks = [batch.states]
         if self._blocks is not None:
             views = batch.states.unflatten(1, (-1, self.source.spec.block_size))
@@ -222,10 +224,3 @@ def _pick_metrics(tables: Sequence[tuple[Tensor, Tensor, Tensor]], head: int) ->
         "best_of_n": float(torch.cat(picks).mean()),
         "random": float(torch.cat(randoms).mean()),
     }
-
-
-def _nothing_to_learn(side: str, loss: str) -> ValueError:
-    return ValueError(
-        f"the {side} side of the split has nothing for the loss {loss!r}: expected a prompt with "
-        "scored tokens in right and in wrong candidates; collect more, or take the loss 'bce'"
-    )

@@ -9,6 +9,7 @@ from torch import Tensor
 from swift_bon.candidates import PromptCandidates, PromptLabels
 from swift_bon.features import Pack, Shard
 from swift_bon.groups import split_rank
+from swift_bon.losses import LOSSES
 from swift_bon.reading_order import Run
 
 
@@ -41,6 +42,21 @@ def label_prompts(
                 "ones; collect more questions, or change validation"
             )
     return LabelledPrompts(correct, [not is_out for is_out in held_out], held_out)
+
+
+def check_loss(labels: LabelledPrompts, loss: str) -> None:
+    """Whether both sides have something that the loss compares, by the labels alone."""
+    for is_wanted, side in ((labels.is_train, "training"), (labels.is_validation, "validation")):
+        rows = [row[None] for row, is_in in zip(labels.correct, is_wanted, strict=True) if is_in]
+        if not any(LOSSES[loss].count(row, torch.ones_like(row)).any() for row in rows):
+            raise nothing_to_learn(side, loss)
+
+
+def nothing_to_learn(side: str, loss: str) -> ValueError:
+    return ValueError(
+        f"the {side} side of the split has nothing for the loss {loss!r}: expected a prompt with "
+        "scored tokens in right and in wrong candidates; collect more, or take the loss 'bce'"
+    )
 
 
 class RunBatch(NamedTuple):

@@ -1,6 +1,7 @@
 """Train a head on stored features, and save it with a report of how it went."""
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +18,7 @@ from swift_bon.fit_options import FitOptions
 from swift_bon.fit_report import figure_class, model_card, plot_curves
 from swift_bon.fitting import HeadFitting
 from swift_bon.groups import groups_of
-from swift_bon.labels import LabelledPrompts, label_prompts
+from swift_bon.labels import LabelledPrompts, check_loss, label_prompts
 from swift_bon.store import FeatureStore
 from swift_bon.terminal import finite_json
 from swift_kernels import RewardHead
@@ -88,7 +89,12 @@ def train_reward_head(
     if folder is not None:
         figure_class()  # missing, it would be missed at the end
         folder.mkdir(parents=True, exist_ok=True)
-        load_checkpoint(folder, fitting)
+        if not load_checkpoint(folder, fitting) and (folder / CHECKPOINT_NAME).exists():
+            warnings.warn(
+                f"{folder / CHECKPOINT_NAME} is of another fit (other options, labels or features) "
+                "or damaged; this fit starts from the beginning",
+                stacklevel=2,
+            )
     while not fitting.is_done:
         fitting.run_epoch(show_progress)
         if folder is not None:
@@ -112,7 +118,9 @@ def read_split(
     prompts, header = read_labels(path), read_header(path)
     check_has_prompts(prompts, path)
     groups = groups_of(prompts, header["task"])
-    return prompts, header, label_prompts(prompts, groups, options.validation)
+    labels = label_prompts(prompts, groups, options.validation)
+    check_loss(labels, options.loss)
+    return prompts, header, labels
 
 
 def _check_same_prompts(source: FeatureSource, prompts: Sequence[PromptLabels], path: Path) -> None:
