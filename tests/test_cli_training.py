@@ -15,7 +15,7 @@ from swift_bon.store_files import read_index
 from swift_kernels import RewardHead
 from tiny_models import tiny_model, tiny_tokenizer
 
-QUICK = ("--epochs", 2, "--seeds", 0, "--learning-rate", 0.03, "--validation", 0.3)
+QUICK = ("--epochs", 2, "--seeds", 0, "--learning-rates", 0.03, "--validation", 0.3)
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ def test_every_option_arrives(run, path, tmp_path):
     }
     arguments = []
     for name, value in given.items():
-        flag = {"learning_rates": "--learning-rate"}.get(name, "--" + name.replace("_", "-"))
+        flag = {"learning_rates": "--learning-rates"}.get(name, "--" + name.replace("_", "-"))
         for item in value if isinstance(value, list) else [value]:
             arguments += [flag, item]
     result = run("train", path, tmp_path / "head", *arguments, "--no-gated")
@@ -175,7 +175,7 @@ def test_every_option_arrives(run, path, tmp_path):
         (("train", "{path}", "{tmp}/out", "--layers", "0,99"), "expected indices from 0 to 3"),
         (("train", "{path}", "{tmp}/out", "--no-store", "--layers", "-1"), "layers is '-1'"),
         (("train", "{path}", "{tmp}/out", "--epochs", "0"), "epochs is 0"),
-        (("train", "{path}", "{tmp}/out", "--learning-rate", "-1"), "learning_rates is -1"),
+        (("train", "{path}", "{tmp}/out", "--learning-rates", "-1"), "learning_rates is -1"),
         (("train", "{path}", "{tmp}/out", "--seeds", "1", "--seeds", "1"), "each one once"),
         (("train", "{path}", "{tmp}/out", "--scored-tokens", "all"), "scored_tokens is 'all'"),
         (("train", "{path}", "{tmp}/out", "--no-store", "--features", "{tmp}/a"), "leave one out"),

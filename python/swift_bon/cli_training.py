@@ -10,7 +10,6 @@ from swift_bon.models import EMBEDDED_NAME
 from swift_bon.terminal import print_record, readable_errors
 
 Layers = Annotated[str | None, typer.Option(help="Hidden states, as in 0,8,16-30; by default all.")]
-ScoredTokens = Annotated[str, typer.Option(help="fed or response.")]
 Dtype = Annotated[str | None, typer.Option(help="float16, bfloat16, float8 or float32.")]
 Projection = Annotated[
     str, typer.Option(help="mixed, per_layer, or none, which keeps the states themselves.")
@@ -72,7 +71,9 @@ def extract(
         typer.Option(help="A store made with --projection none: takes its states, not the model."),
     ] = None,
     layers: Layers = None,
-    scored_tokens: ScoredTokens = "fed",
+    scored_tokens: Annotated[
+        str | None, typer.Option(help="fed (the default) or response.")
+    ] = None,
     dtype: Dtype = None,
     projection: Projection = "mixed",
     projection_dim: ProjectionDim = 512,
@@ -94,10 +95,12 @@ def extract(
             "seed": seed,
             "say": say,
         }
+        if states is not None and scored_tokens is not None:
+            raise ValueError("--scored-tokens is that of --states; leave it out")
         if states is not None:
             store = project_features(path, states, folder, **settings)
         else:
-            settings |= {"scored_tokens": scored_tokens, "batch_size": batch_size}
+            settings |= {"scored_tokens": scored_tokens or "fed", "batch_size": batch_size}
             store = extract_features(*load_model(model), path, folder, **settings)
     record = {
         "folder": str(folder),
@@ -113,29 +116,39 @@ def train(
     path: Annotated[Path, typer.Argument(help="The file that collect made.")],
     output: Annotated[Path, typer.Argument(help="Folder of the head.")],
     features: Annotated[
-        Path | None, typer.Option(help="The store; by default PATH with .features, made if absent.")
+        Path | None,
+        typer.Option(help="The store, made if absent; for a.jsonl by default a.features."),
     ] = None,
     store: Annotated[
         bool, typer.Option(help="--no-store runs the model in every epoch and takes no disk.")
     ] = True,
     loss: Annotated[
-        str | None, typer.Option(help="bce, hinge, dpo, infonca, nca or pairwise.")
+        str | None, typer.Option(help="bce (the default), hinge, dpo, infonca, nca or pairwise.")
     ] = None,
-    alpha: Annotated[float | None, typer.Option(help="Of infonca and nca.")] = None,
-    seeds: Annotated[list[int] | None, typer.Option(help="May be given several times.")] = None,
+    alpha: Annotated[float | None, typer.Option(help="Of infonca and nca; 0.01.")] = None,
+    seeds: Annotated[
+        list[int] | None, typer.Option(help="May be given several times; 0, 1 and 2.")
+    ] = None,
     learning_rates: Annotated[
-        list[float] | None, typer.Option("--learning-rate", help="May be given several times.")
+        list[float] | None,
+        typer.Option(help="May be given several times; by the number of features."),
     ] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,
-    schedule: Annotated[str | None, typer.Option(help="cosine or constant.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="At most.")] = None,
-    patience: Annotated[int | None, typer.Option(help="Epochs without a better one.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Candidates a step.")] = None,
-    validation: Annotated[float | None, typer.Option(help="Share of the prompts.")] = None,
-    select_by: Annotated[str | None, typer.Option(help="loss or best_of_n.")] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option(help="Of AdamW; by the number of features.")
+    ] = None,
+    schedule: Annotated[str | None, typer.Option(help="cosine (the default) or constant.")] = None,
+    warmup: Annotated[float | None, typer.Option(help="Share of the steps; 0.05.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most; 12.")] = None,
+    patience: Annotated[int | None, typer.Option(help="Epochs without a better one; 4.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Candidates a step; 256.")] = None,
+    validation: Annotated[float | None, typer.Option(help="Share of the prompts; 0.15.")] = None,
+    select_by: Annotated[str | None, typer.Option(help="loss (the default) or best_of_n.")] = None,
     gated: Annotated[bool, typer.Option(help="With the gate, or a plain average.")] = True,
+    standardize: Annotated[bool, typer.Option(help="Fit to standardised features.")] = True,
     layers: Layers = None,
     scored_tokens: Annotated[str | None, typer.Option(help="fed or response.")] = None,
+    forward_batch: ForwardBatch = 64,
+    device: Annotated[str | None, typer.Option(help="Of the fit; a GPU if there is one.")] = None,
     model: Model = EMBEDDED_NAME,
     as_json: Json = False,
 ) -> None:
@@ -156,12 +169,14 @@ def train(
             "learning_rates": learning_rates or None,
             "weight_decay": weight_decay,
             "schedule": schedule,
+            "warmup": warmup,
             "epochs": epochs,
             "patience": patience,
             "batch_size": batch_size,
             "validation": validation,
             "select_by": select_by,
             "gated": gated,
+            "standardize": standardize,
             "layers": parse_layers(layers),
         }
         given = {name: value for name, value in options.items() if value is not None}
@@ -176,6 +191,7 @@ def train(
                 load=lambda: load_model(model),
                 layers=given.get("layers"),
                 scored_tokens=scored_tokens,
+                batch_size=forward_batch,
                 say=say,
             )
         else:
@@ -184,8 +200,9 @@ def train(
                 path,
                 layers=given.get("layers"),
                 scored_tokens=scored_tokens or "fed",
+                batch_size=forward_batch,
             )
-        _, report = training.train_reward_head(path, source, output, **given)
+        _, report = training.train_reward_head(path, source, output, device=device, **given)
     fits = [{k: v for k, v in fit.items() if k != "history"} for fit in report["fits"]]
     print_record({"output": str(output), "chosen": report["chosen"], "fits": fits}, as_json)
 
