@@ -26,7 +26,7 @@ def correlated(num_tokens: int, width: int, offset: float = 0.0) -> list[torch.T
 
 
 def find_directions(layers, num_directions, seed=0, num_batches=3):
-    centers, scales = basis._centers(layers), basis._scales(layers)
+    centers, scales = basis._standardisers([layers])
     num_columns = min(basis.OVERSAMPLING * num_directions, sum(map(len, scales)))
     sketch = CorrelationSketch(centers, scales, num_columns, seed)
     for batch in zip(*(layer.tensor_split(num_batches) for layer in layers), strict=True):
@@ -139,8 +139,28 @@ def test_projection_takes_one_pass_over_a_sample(monkeypatch):
     assert seen[0] == seen[2] != seen[1]
     for responses in seen:
         lengths = [r.num_scored for r in responses]
-        last = [r.num_scored for r in responses if r.prompt == responses[-1].prompt]
-        assert sum(lengths) >= 30 > sum(lengths) - sum(last)
+        assert sum(lengths) >= 30 > sum(lengths[:-1])
+
+
+def test_states_are_scaled_in_pieces(monkeypatch):
+    layers = correlated(500, 32)
+    expected = find_directions(layers, 6)
+    rows = []
+    split = torch.Tensor.split
+
+    def record(self, *args, **kwargs):
+        pieces = split(self, *args, **kwargs)
+        rows.extend(map(len, pieces))
+        return pieces
+
+    monkeypatch.setattr(basis, "PIECE_TOKENS", 30)
+    pieces = find_directions(layers, 6)
+    monkeypatch.setattr(torch.Tensor, "split", record)
+    find_directions(layers, 6)
+    assert rows.count(30) >= 2 * 15
+    torch.testing.assert_close(
+        whitened(layers, *expected).abs(), whitened(layers, *pieces).abs(), rtol=1e-2, atol=1e-2
+    )
 
 
 def test_scaling_brings_states_to_deviation_one():
@@ -157,7 +177,9 @@ def test_scaling_brings_states_to_deviation_one():
 def test_block_sizes():
     assert block_sizes("mixed", 512, 33, 4096) == (1, 512)
     assert block_sizes("mixed", 512, 2, 32) == (1, 64)
-    assert block_sizes("per_layer", 512, 33, 4096) == (33, 15)
+    assert block_sizes("per_layer", 512, 33, 4096) == (33, 8)
+    assert block_sizes("per_layer", 1024, 33, 4096) == (33, 24)
+    assert block_sizes("per_layer", 20, 3, 32) == (3, 6)
     assert block_sizes("per_layer", 512, 3, 32) == (3, 32)
     with pytest.raises(ValueError, match="projection_dim is 32, expected at least one for each"):
         block_sizes("per_layer", 32, 33, 4096)

@@ -86,6 +86,9 @@ GOOD = {"text": "", "token_ids": [1], "correct": True, "answer": None, "scores":
     [
         ({"correct": "no"}, "correct is not true or false"),
         ({"token_ids": ["a"]}, "token_ids not integers"),
+        ({"token_ids": [True]}, "token_ids not integers"),
+        ({"token_ids": 3}, "token_ids not integers"),
+        ({"scores": 3}, "scores are not all numbers"),
         ({"scores": {"swift": "high"}}, "scores are not all numbers"),
     ],
 )
@@ -97,6 +100,46 @@ def test_fields_of_another_type(tmp_path, change, message):
         read_candidates(path)
     path.write_text(json.dumps({**record, "id": [1], "candidates": [GOOD]}) + "\n")
     with pytest.raises(ValueError, match="are not all strings"):
+        read_candidates(path)
+
+
+def test_fields_that_may_be_left_out(tmp_path):
+    path = tmp_path / "a.jsonl"
+    candidate = {"text": "Paris", "token_ids": [1], "correct": True}
+    path.write_text(json.dumps({"id": "a", "prompt": "p", "candidates": [candidate]}) + "\n")
+    (read,) = read_candidates(path)
+    assert read == PromptCandidates("a", "p", "", [StoredCandidate("Paris", [1], True, None)])
+
+
+@pytest.mark.parametrize(
+    ("prompt_change", "change", "message"),
+    [
+        ({"source": 1}, {}, "the prompt has an unknown 'source'; expected id, prompt, ref"),
+        ({}, {"right": 1}, "candidate 1 has an unknown 'right'; expected text, token_ids, c"),
+        ({}, {"token_ids": None}, "candidate 1 has no 'token_ids'; expected"),
+        ({"prompt": None, "text": "p"}, {}, "the prompt has no 'prompt' and has an unknown 'text'"),
+    ],
+)
+def test_fields_that_lack_or_are_unknown(tmp_path, prompt_change, change, message):
+    """None in a change leaves the field out."""
+    candidates = [GOOD, changed(GOOD, change)]
+    record = {"id": "a", "prompt": "p", "reference": "r", "candidates": candidates}
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(changed(record, prompt_change)) + "\n")
+    with pytest.raises(ValueError, match=f"line 1 of .* with candidates: {message}") as error:
+        read_candidates(path)
+    assert "__init__" not in str(error.value)
+
+
+def changed(record: dict, change: dict) -> dict:
+    return {name: value for name, value in (record | change).items() if change.get(name, 1)}
+
+
+@pytest.mark.parametrize("candidates", ["{}", "3", '["a"]', "null"])
+def test_candidates_of_another_form(tmp_path, candidates):
+    path = tmp_path / "a.jsonl"
+    path.write_text(f'{{"id":"a","prompt":"p","candidates":{candidates}}}\n')
+    with pytest.raises(ValueError, match="line 1 of .* is not a prompt with candidates: .* not a"):
         read_candidates(path)
 
 

@@ -91,7 +91,7 @@ def test_the_disk_that_is_said_is_the_disk_that_is_used(tmp_path, folder, settin
     assert 0.8 * used < float(number) * 1e9 < 1.05 * used
     assert "tokens (" in said[0] and f" numbers each, {read_index(folder)[0].dtype})" in said[0]
     extract(path, folder, say=said.append, **settings)
-    assert said[1].startswith("the features of 0 tokens")
+    assert len(said) == 1  # nothing is missing
 
 
 def test_a_disk_that_is_too_small_stops_before_the_start(path, folder, forwarded, monkeypatch):

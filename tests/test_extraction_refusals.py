@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+import torch
 
 from feature_cases import (
     contents,
@@ -14,6 +15,7 @@ from feature_cases import (
 )
 from swift_bon import forward
 from swift_bon.candidates import PromptCandidates, write_header
+from swift_bon.extraction import weights_digest
 from tiny_models import CHAT_TEMPLATE, tiny_tokenizer
 
 PROMPTS = random_prompts(16)
@@ -120,3 +122,12 @@ def test_nothing_to_keep(tmp_path, folder):
     assert not folder.exists()
     store = extract(path, folder, scored_tokens="response", projection=None)
     assert store.read(0).states.shape == (1, 128)
+
+
+def test_weights_that_are_not_in_memory():
+    model = named_model()
+    whole = weights_digest(model)
+    assert weights_digest(named_model()) == whole
+    norm = model.model.norm
+    norm.weight = torch.nn.Parameter(norm.weight.to("meta"))
+    assert weights_digest(model) != whole

@@ -22,7 +22,7 @@ def run(model, *, scored_tokens="fed", layers=ALL_LAYERS, batch_size=5, prompts=
         for c in prompt.candidates
     ]
     found, batches = {}, []
-    for batch, states in response_states(
+    for batch, states, _ in response_states(
         model,
         render_prompts(tiny_tokenizer(), chats),
         responses,

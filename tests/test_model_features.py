@@ -1,6 +1,7 @@
 """Features straight from the model: its states, packed by prompt, in the dtype that was asked."""
 
 import dataclasses
+import random
 
 import pytest
 import torch
@@ -15,7 +16,8 @@ from feature_cases import (
     shared_model,
     write_candidates,
 )
-from swift_bon import model_features
+from swift_bon import features as features_module
+from swift_bon import forward, model_features, packing
 from swift_bon.candidates import PromptCandidates, StoredCandidate
 from swift_bon.features import DEVIATION_FLOOR, divide_moments, sum_moments
 from swift_bon.model_features import ModelFeatures, feature_spec, of_candidates
@@ -168,9 +170,162 @@ def test_moments_are_of_all_tokens_or_of_enough(monkeypatch):
     torch.testing.assert_close(mean.double(), values.mean(dim=0), rtol=1e-4, atol=1e-5)
     exact = values.std(dim=0, correction=0)
     torch.testing.assert_close(deviation.double(), exact, rtol=1e-4, atol=1e-5)
-    monkeypatch.setattr(model_features, "SAMPLE_TOKENS", features.shards[0].num_tokens + 1)
-    few = torch.cat([features.read(n).states for n in range(2)])
+    monkeypatch.setattr(model_features, "SAMPLE_TOKENS", 30)
+    few = torch.cat([torch.cat(layers, dim=1) for layers in features.sample(0)])
+    assert 30 <= len(few) < len(values)
     torch.testing.assert_close(features.moments().mean, few.mean(dim=0), rtol=1e-4, atol=1e-5)
+
+
+def drawn_by(features, monkeypatch, seed=0):
+    """The responses of a sample, and how many tokens came of it."""
+    drawn = []
+    run = features.states
+    with monkeypatch.context() as patch:
+        patch.setattr(features, "states", lambda found: drawn.extend(found) or run(found))
+        num_tokens = sum(len(layers[0]) for layers in features.sample(seed))
+    return drawn, num_tokens
+
+
+def test_a_sample_is_of_many_prompts(monkeypatch):
+    """One candidate of each, round after round, a few tokens of each."""
+    prompts = long_prompts(num_prompts=10, num_candidates=8, num_tokens=20)
+    features = features_of(spec_of(), prompts=prompts)
+    monkeypatch.setattr(model_features, "RESPONSE_TOKENS", 6)
+    monkeypatch.setattr(model_features, "SAMPLE_TOKENS", 6 * 8)
+    drawn, num_tokens = drawn_by(features, monkeypatch)
+    assert len({response.prompt for response in drawn}) == len(drawn) == 8
+    assert num_tokens == 6 * 8
+    other, _ = drawn_by(features, monkeypatch, seed=1)
+    assert [r.prompt for r in other] != [r.prompt for r in drawn]
+    monkeypatch.setattr(model_features, "SAMPLE_TOKENS", 6 * 25)
+    drawn, num_tokens = drawn_by(features, monkeypatch)
+    assert len({r.prompt for r in drawn[:10]}) == len({r.prompt for r in drawn[10:20]}) == 10
+    assert len({(r.prompt, tuple(r.token_ids)) for r in drawn}) == len(drawn) == 25
+    assert num_tokens == 6 * 25
+    monkeypatch.setattr(model_features, "SAMPLE_TOKENS", 10**9)
+    drawn, num_tokens = drawn_by(features, monkeypatch)
+    assert len(drawn) == 80 and num_tokens == 6 * 80
+
+
+def long_prompts(num_prompts: int, num_candidates: int, num_tokens: int):
+    draw = random.Random(0)
+    return [
+        PromptCandidates(
+            prompt.id,
+            prompt.prompt,
+            "",
+            [
+                StoredCandidate("", [draw.randrange(6, 60) for _ in range(num_tokens)], True, None)
+                for _ in range(num_candidates)
+            ],
+        )
+        for prompt in random_prompts(num_prompts)
+    ]
+
+
+def test_sampled_tokens_are_spaced_evenly(monkeypatch):
+    monkeypatch.setattr(model_features, "RESPONSE_TOKENS", 4)
+    assert model_features._thin([3, 8, 4]).tolist() == [0, 1, 2, 3, 5, 7, 9, 11, 12, 13, 14]
+    assert model_features._thin([10]).tolist() == [0, 2, 5, 7]
+
+
+def test_a_sample_of_several_devices_is_moved_to_one(monkeypatch):
+    features = features_of(spec_of())
+    moved = []
+    whole = torch.Tensor.to
+
+    def record(self, *args, **kwargs):
+        moved.append(args)
+        return whole(self, *args, **kwargs)
+
+    found = next(features.states(features.responses(1)))
+    monkeypatch.setattr(features, "states", lambda responses: iter([found]))
+    monkeypatch.setattr(torch.Tensor, "to", record)
+    layers = next(features.sample(0))
+    assert moved.count((found.layers[0].device,)) == 2 * len(layers)  # its rows, then itself
+
+
+def test_what_memory_allowed_is_kept_for_the_next_shard(monkeypatch):
+    features = features_of(spec_of(), batch_size=8, shard_bytes=9000)
+    whole, tried = forward._forward, []
+
+    def small_memory(model, rendered, responses, layers, pad_id):
+        tried.append(len(responses))
+        if len(responses) > 3:
+            raise torch.OutOfMemoryError("CUDA")
+        return whole(model, rendered, responses, layers, pad_id)
+
+    monkeypatch.setattr(forward, "_forward", small_memory)
+    for number in range(len(features.shards)):
+        features.read(number)
+    assert features.batch_size == 2
+    assert [size for size in tried if size > 3] == tried[: sum(size > 3 for size in tried)]
+
+
+def test_a_batch_is_converted_in_pieces(monkeypatch):
+    """The same features, from no more rows at once than a piece has."""
+    spec = spec_of(projection=random_projection(1, 128))
+    expected = features_of(spec).read(0).states
+    rows = []
+    apply = Projection.apply
+    monkeypatch.setattr(
+        Projection, "apply", lambda self, x: rows.append(len(x[0])) or apply(self, x)
+    )
+    monkeypatch.setattr(features_module, "PIECE_TOKENS", 5)
+    torch.testing.assert_close(features_of(spec).read(0).states, expected, rtol=1e-5, atol=1e-5)
+    assert max(rows) == 5 and sum(rows) == len(expected)
+
+
+def test_the_projection_is_moved_once(monkeypatch):
+    moves = []
+    whole = Projection.to
+    monkeypatch.setattr(
+        Projection, "to", lambda self, device: moves.append(device) or whole(self, device)
+    )
+    features = features_of(spec_of(projection=random_projection(1, 128)), shard_bytes=500)
+    for number in range(len(features.shards)):
+        features.read(number)
+    assert len(features.shards) > 1 and moves == [torch.device("cpu")]
+    scaling = random_scaling(4).to(torch.device("meta"))
+    assert {tensor.device.type for tensor in scaling} == {"meta"}
+    moved = random_projection(1, 128).to(torch.device("meta"))
+    assert {tensor.device.type for tensor in moved} == {"meta"}
+
+
+def test_a_shard_holds_the_candidates_of_a_forward(monkeypatch):
+    """Unless they take too much, or a size is asked for."""
+    monkeypatch.setattr(model_features, "SHARD_BYTES", 1)
+    whole = features_of(spec_of(), batch_size=6).shards
+    assert len(whole) > 1
+    assert all(sum(shard.num_candidates) >= 6 for shard in whole[:-1])
+    assert all(sum(shard.num_candidates[:-1]) < 6 for shard in whole)
+    monkeypatch.setattr(packing, "MAX_SHARD_BYTES", 600)
+    few = features_of(spec_of(), batch_size=6).shards
+    assert len(few) > len(whole)
+    assert all(shard.num_tokens * spec_of().token_bytes >= 600 for shard in few[:-1])
+    asked = features_of(spec_of(), batch_size=6, shard_bytes=1).shards
+    assert max(len(shard.prompts) for shard in asked if shard.num_tokens) <= 2
+
+
+@pytest.mark.parametrize("ids", [[-1], [7, 10**6], [True]])
+def test_tokens_of_another_model(ids):
+    said = StoredCandidate("", ids, True, None)
+    prompt = PromptCandidates("a", "one", "", [PROMPTS[1].candidates[0], said])
+    with pytest.raises(ValueError, match="candidate 1 of prompt 'a' has token ids .*; load the mo"):
+        features_of(spec_of(), prompts=[prompt])
+
+
+def test_texts_beyond_the_context():
+    model = named_model()
+    (prompt,) = long_prompts(1, 1, 20)
+    (ids,) = features_of(spec_of(), prompts=[prompt])._rendered
+    for context in (len(ids) + 20, len(ids) + 19):
+        model.config.max_position_embeddings = context
+        if context == len(ids) + 20:
+            features_of(spec_of(), model=model, prompts=[prompt])
+            continue
+        with pytest.raises(ValueError, match=f"candidate 0 of prompt .*the model, {context}; leav"):
+            features_of(spec_of(), model=model, prompts=[prompt])
 
 
 def test_what_hardly_moves_is_not_blown_up():
@@ -209,6 +364,9 @@ def test_states_that_exceed_the_dtype():
     prompts = with_rare_token(PROMPTS, 5)
     with pytest.raises(ValueError, match=r"reach 1e\+05, more than float16 can hold; take bfloat1"):
         features_of(spec_of(model, dtype="float16"), model=model, prompts=prompts).read(0)
+    large = Projection(1e6 * torch.ones(1, 5, 128), torch.zeros(1, 5))
+    with pytest.raises(ValueError, match="^projected .* float16 can hold; take bfloat16$"):
+        features_of(spec_of(dtype="float16", projection=large)).read(0)
     for dtype in ("float32", "bfloat16", "float8"):
         pack = features_of(spec_of(model, dtype=dtype), model=model, prompts=prompts).read(0)
         assert pack.states.float().max() == {"float8": 448.0}.get(dtype, pack.states.float().max())

@@ -1,5 +1,6 @@
 """The feature store: what was written is read back, and whatever is damaged is refused."""
 
+import itertools
 import json
 import re
 import shutil
@@ -30,7 +31,7 @@ from swift_bon.store_files import (
     StoredPrompt,
     append_entry,
     keep_entries,
-    next_file,
+    new_files,
     read_entries,
     read_index,
     write_tensors,
@@ -165,9 +166,12 @@ def test_forgotten_shards(folder):
     entries = read_entries(folder)
     kept = keep_entries(folder, lambda entry: entry.file != entries[1].file)
     assert kept == read_entries(folder) == [entries[0], *entries[2:]]
-    assert next_file(kept) == f"shard-{len(entries):05d}.safetensors"
-    assert next_file(entries[:-1]) == entries[-1].file
-    assert next_file([]) == "shard-00000.safetensors"
+    assert next(new_files(kept)) == f"shard-{len(entries):05d}.safetensors"
+    assert next(new_files(entries[:-1])) == entries[-1].file
+    assert list(itertools.islice(new_files([]), 2)) == [
+        "shard-00000.safetensors",
+        "shard-00001.safetensors",
+    ]
 
 
 def test_digest_of_a_prompt():

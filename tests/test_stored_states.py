@@ -3,10 +3,19 @@
 import pytest
 import torch
 
-from feature_cases import extract, features_by_prompt, random_prompts, write_candidates
-from swift_bon import store_writer
-from swift_bon.extraction import project_features
+from feature_cases import (
+    extract,
+    features_by_prompt,
+    random_prompts,
+    with_small_shards,
+    write_candidates,
+)
+from swift_bon import checksums, store_writer, stored_states
+from swift_bon import store as store_module
+from swift_bon.candidates import append_candidates
+from swift_bon.extraction import open_features, project_features
 from swift_bon.store import FeatureStore
+from swift_bon.stored_states import StoredStates
 
 PROMPTS = random_prompts(20)
 
@@ -99,3 +108,47 @@ def test_refusals(path, states, tmp_path):
     with pytest.raises(ValueError, match="dtype is 'int8'"):
         project_features(path, states, tmp_path / "four", dtype="int8")
     assert not (tmp_path / "four").exists()
+
+
+@pytest.fixture
+def many_shards(path, tmp_path, monkeypatch):
+    """The states again, a few prompts a shard."""
+    with_small_shards(monkeypatch)
+    return extract(path, tmp_path / "many", projection=None, dtype="float32")
+
+
+def test_a_sample_of_few_shards_and_of_all(many_shards, monkeypatch):
+    source = StoredStates(many_shards, many_shards.spec)
+    num_shards = len(source.shards)
+    assert num_shards > 4
+    num_tokens = sum(shard.num_tokens for shard in source.shards)
+    whole = list(source.sample(0))
+    assert sum(len(layers[0]) for layers in whole) == num_tokens
+    monkeypatch.setattr(stored_states, "SAMPLE_SHARDS", num_shards)
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(source.sample(0), whole, strict=True))
+    monkeypatch.setattr(stored_states, "SAMPLE_SHARDS", 3)
+    few = list(source.sample(0))
+    assert [len(layers[0]) for layers in few] == [len(layers[0]) for layers in whole[:3]]
+    monkeypatch.setattr(stored_states, "SAMPLE_TOKENS", 6)
+    taken = sum(len(layers[0]) for layers in source.sample(0))
+    assert 6 <= taken <= 6 + 3
+
+
+def test_nothing_is_hashed_twice(path, many_shards, tmp_path, monkeypatch):
+    hashed = []
+    monkeypatch.setattr(
+        store_module,
+        "check_sha256",
+        lambda file, sha256: hashed.append(file) or checksums.check_sha256(file, sha256),
+    )
+    project_features(path, many_shards.folder, tmp_path / "made", projection_dim=8)
+    assert len(set(hashed)) == len(hashed) == len(many_shards.shards)
+
+
+def test_what_is_missing_cannot_be_extracted_into_a_projection(states, tmp_path):
+    path = write_candidates(tmp_path / "a.jsonl", PROMPTS)
+    project_features(path, states, tmp_path / "made", projection_dim=8)
+    assert open_features(path, tmp_path / "made", load=None).spec.dim == 8
+    append_candidates(path, random_prompts(22)[20:])
+    with pytest.raises(ValueError, match="made from a store of states; extract .* with --states"):
+        open_features(path, tmp_path / "made", load=None)

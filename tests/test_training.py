@@ -227,7 +227,7 @@ def test_wordings_of_one_fact_stand_on_one_side():
     for group, is_out in zip(groups, labels.is_validation, strict=True):
         sides.setdefault(group, set()).add(is_out)
     assert all(len(side) == 1 for side in sides.values())
-    assert groups_of(rows, "somebody's") == [row.id for row in rows]
+    assert groups_of(rows, "somebody's") == [row.prompt_digest for row in rows]
 
 
 def test_candidates_from_elsewhere(prompts, store_of, tmp_path):

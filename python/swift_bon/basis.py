@@ -16,13 +16,14 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from swift_bon.features import DEVIATION_FLOOR
+from swift_bon.features import DEVIATION_FLOOR, PIECE_TOKENS
 from swift_bon.projection import Projection, Scaling
 from swift_kernels.checks import check_choice, check_count
 
 KINDS = ("mixed", "per_layer")
 SCALE_TOKENS = 2_000  # enough to say how large each dimension is
 OVERSAMPLING = 2  # columns of the sketch for each direction kept
+ROW_MULTIPLE = 8  # numbers of a block, so that the blocks of a row lie where kernels want them
 EIGENVALUE_FLOOR = 1e-6  # of the largest: a direction in which nothing moves is not blown up
 
 
@@ -52,13 +53,15 @@ class CorrelationSketch:
 
     def add(self, layers: Sequence[Tensor]) -> None:
         """Take the states of some tokens, `[tokens, H]` of each layer, without joining them."""
-        blocks = zip(layers, self.centers, self.scales, strict=True)
-        scaled = [(state.float() - center) * scale for state, center, scale in blocks]
-        image = sum(state @ test for state, test in zip(scaled, self.tests, strict=True))
-        for state, product, total in zip(scaled, self.products, self.totals, strict=True):
-            product += state.T @ image
-            total += state.sum(dim=0, dtype=torch.float64)
-        self.num_tokens += len(image)
+        pieces = [layer.split(PIECE_TOKENS) for layer in layers]
+        for piece in zip(*pieces, strict=True):
+            blocks = zip(piece, self.centers, self.scales, strict=True)
+            scaled = [(state.float() - center) * scale for state, center, scale in blocks]
+            image = sum(state @ test for state, test in zip(scaled, self.tests, strict=True))
+            for state, product, total in zip(scaled, self.products, self.totals, strict=True):
+                product += state.T @ image
+                total += state.sum(dim=0, dtype=torch.float64)
+            self.num_tokens += len(image)
 
     def whitened(self, num_directions: int) -> tuple[Tensor, Tensor]:
         """Rows `[K, W]` that give uncorrelated numbers of deviation 1, and their shift `[K]`.
@@ -129,13 +132,15 @@ def find_scaling(batches: Iterable[Sequence[Tensor]]) -> Scaling:
         taken.append(layers)
         if sum(len(batch[0]) for batch in taken) >= SCALE_TOKENS:
             break
-    layers = [torch.cat(states).float().cpu() for states in zip(*taken, strict=True)]
-    scale = torch.stack(_scales(layers))
-    return Scaling(scale, scale * torch.stack(_centers(layers)))
+    centers, scales = _standardisers(taken)
+    scale = torch.stack(scales).cpu()
+    return Scaling(scale, scale * torch.stack(centers).cpu())
 
 
 def block_sizes(kind: str, dim: int, num_layers: int, hidden_size: int) -> tuple[int, int]:
     """Blocks of a projection to `dim` numbers, and the directions in each.
+
+    A share of more than 8 numbers is rounded down to a multiple of 8.
 
     Raises:
         ValueError: another kind, or fewer numbers than layers that want some each.
@@ -148,16 +153,16 @@ def block_sizes(kind: str, dim: int, num_layers: int, hidden_size: int) -> tuple
         raise ValueError(
             f"projection_dim is {dim}, expected at least one for each of {num_layers} layers"
         )
-    return num_layers, min(dim // num_layers, hidden_size)
+    size = min(dim // num_layers, hidden_size)
+    return num_layers, size - size % ROW_MULTIPLE if size > ROW_MULTIPLE else size
 
 
 def _begin(
     batches: Sequence[Sequence[Tensor]], kind: str, dim: int, seed: int
 ) -> list[CorrelationSketch]:
     """One sketch for each block, scaled by what the first tokens show."""
-    layers = [torch.cat(states).float() for states in zip(*batches, strict=True)]
-    _, size = block_sizes(kind, dim, len(layers), layers[0].shape[1])
-    centers, scales = _centers(layers), _scales(layers)
+    centers, scales = _standardisers(batches)
+    _, size = block_sizes(kind, dim, len(centers), len(centers[0]))
     blocks = [(centers, scales)]
     if kind == "per_layer":
         blocks = [([center], [scale]) for center, scale in zip(centers, scales, strict=True)]
@@ -167,12 +172,14 @@ def _begin(
     ]
 
 
-def _centers(layers: Sequence[Tensor]) -> list[Tensor]:
-    return [state.mean(dim=0) for state in layers]
-
-
-def _scales(layers: Sequence[Tensor]) -> list[Tensor]:
-    return [1 / state.std(dim=0, correction=0).clamp(min=DEVIATION_FLOOR) for state in layers]
+def _standardisers(batches: Sequence[Sequence[Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
+    """Mean and one over the deviation of each layer, `[H]` each; one layer at a time is copied."""
+    centers, scales = [], []
+    for states in zip(*batches, strict=True):
+        values = torch.cat(states).float()
+        centers.append(values.mean(dim=0))
+        scales.append(1 / values.std(dim=0, correction=0).clamp(min=DEVIATION_FLOOR))
+    return centers, scales
 
 
 def _add(sketches: Sequence[CorrelationSketch], waiting: list[Sequence[Tensor]]) -> None:

@@ -3,10 +3,13 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+
+PROMPT_FIELDS = ("id", "prompt", "reference", "candidates")
+CANDIDATE_FIELDS = ("text", "token_ids", "correct", "scores", "answer")
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class StoredCandidate:
     text: str
     token_ids: list[int]
     correct: bool
-    answer: str | None
+    answer: str | None = None
     scores: dict[str, float] = field(default_factory=dict)
 
 
@@ -36,6 +39,11 @@ class PromptCandidates:
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     @property
+    def prompt_digest(self) -> str:
+        """Of the text of the prompt alone."""
+        return hashlib.sha256(self.prompt.encode()).hexdigest()[:16]
+
+    @property
     def correct(self) -> tuple[bool, ...]:
         return tuple(candidate.correct for candidate in self.candidates)
 
@@ -45,6 +53,7 @@ class PromptLabels(NamedTuple):
 
     id: str
     digest: str
+    prompt_digest: str
     correct: tuple[bool, ...]
 
 
@@ -94,7 +103,8 @@ def read_candidates(path: str | Path) -> list[PromptCandidates]:
 def read_labels(path: str | Path) -> list[PromptLabels]:
     """All prompts of a file, without their texts and tokens. Raises as `read_candidates`."""
     return [
-        PromptLabels(prompt.id, prompt.digest, prompt.correct) for prompt in _iterate(Path(path))
+        PromptLabels(prompt.id, prompt.digest, prompt.prompt_digest, prompt.correct)
+        for prompt in _iterate(Path(path))
     ]
 
 
@@ -116,22 +126,48 @@ def _iterate(path: Path) -> Iterator[PromptCandidates]:
 def _parse_line(line: bytes, where: str) -> PromptCandidates:
     try:
         record = json.loads(line)
-        candidates = [StoredCandidate(**candidate) for candidate in record.pop("candidates")]
-        prompt = PromptCandidates(candidates=candidates, **record)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except ValueError as error:
         raise ValueError(f"{where} is not a prompt with candidates: {error}") from error
+    _check_fields(record, PROMPT_FIELDS, {"reference"}, "the prompt", where)
+    if not isinstance(record["candidates"], list):
+        raise ValueError(f"{where} is not a prompt with candidates: they are not a list")
+    for number, candidate in enumerate(record["candidates"]):
+        optional = {"answer", "scores"}
+        _check_fields(candidate, CANDIDATE_FIELDS, optional, f"candidate {number}", where)
+    candidates = [StoredCandidate(**candidate) for candidate in record["candidates"]]
+    prompt = PromptCandidates(**{"reference": "", **record, "candidates": candidates})
     if not candidates:
         raise ValueError(f"{where} has no candidates")
     if not all(isinstance(text, str) for text in (prompt.id, prompt.prompt, prompt.reference)):
         raise ValueError(f"{where}: id, prompt and reference are not all strings")
     for candidate in candidates:
-        if not isinstance(candidate.correct, bool) or not all(
-            isinstance(token_id, int) for token_id in candidate.token_ids
+        if (
+            not isinstance(candidate.correct, bool)
+            or not isinstance(candidate.token_ids, list)
+            or not set(map(type, candidate.token_ids)) <= {int}
         ):
             raise ValueError(f"{where}: correct is not true or false, or token_ids not integers")
-        if not all(isinstance(value, int | float) for value in candidate.scores.values()):
+        if not isinstance(candidate.scores, dict) or not all(
+            isinstance(value, int | float) for value in candidate.scores.values()
+        ):
             raise ValueError(f"{where}: scores are not all numbers")
     return prompt
+
+
+def _check_fields(
+    record: object, fields: Collection[str], optional: Collection[str], what: str, where: str
+) -> None:
+    """A JSON object has its fields and no others."""
+    if not isinstance(record, dict):
+        raise ValueError(f"{where} is not a prompt with candidates: {what} is not an object")
+    missing = [name for name in fields if name not in record and name not in optional]
+    faults = [f"has no {name!r}" for name in missing]
+    faults += [f"has an unknown {name!r}" for name in record if name not in fields]
+    if faults:
+        raise ValueError(
+            f"{where} is not a prompt with candidates: {what} {' and '.join(faults)}; expected "
+            f"{', '.join(fields)}"
+        )
 
 
 def append_candidates(path: Path, prompts: list[PromptCandidates]) -> None:

@@ -54,7 +54,7 @@ def extract_features(
         dtype: "float32", "float16", "bfloat16" or "float8" (e4m3, of standardised numbers); None
             takes float16 with a projection and bfloat16 without.
         projection: "mixed" keeps `projection_dim` directions of all layers together, "per_layer" a
-            share of them for each layer, None the states themselves.
+            share of them for each layer (above 8, a multiple of 8), None the states themselves.
         projection_dim: K, numbers kept for each token.
         batch_size: candidates in one forward, halved when memory runs out.
         seed: of the sample that the projection is found from.
@@ -136,7 +136,8 @@ def project_features(
     }
 
     def make_source(members: Sequence[PromptCandidates], spec: FeatureSpec) -> StoredStates:
-        return StoredStates(FeatureStore(states, members), spec)
+        is_all = len(members) == len(prompts)  # then what it has read is not hashed again
+        return StoredStates(whole if is_all else FeatureStore(states, members), spec)
 
     return write_store(Path(folder), prompts, spec, made_from, make_source, say)
 
@@ -177,6 +178,11 @@ def open_features(
         entries = [entry for entry in read_entries(folder) if has_size(folder, entry)]
         if not missing_prompts(prompts, entries, folder):
             return FeatureStore(folder, prompts)
+        if made_from["states"] is not None:
+            raise ValueError(
+                f"{folder} lacks prompts of {path}, and was made from a store of states; extract "
+                "the new prompts into that store first, then into this one from it, with --states"
+            )
         settings = {"layers": spec.layers, "dtype": spec.dtype, "seed": made_from["seed"]}
         settings |= {name: made_from[name] for name in ("projection", "projection_dim")}
     return extract_features(
@@ -197,11 +203,17 @@ def default_folder(path: str | Path) -> Path:
 
 
 def weights_digest(model: nn.Module) -> str:
-    """Tells two checkpoints of one name apart: of a few values of every parameter."""
+    """Tells two checkpoints of one name apart: of a few values of every parameter.
+
+    Of parameters that are not in memory (on the device "meta", where weights are offloaded) only
+    names and shapes.
+    """
     digest = hashlib.sha256()
     for name, parameter in model.named_parameters():
+        digest.update(f"{name}{tuple(parameter.shape)}".encode())
+        if parameter.is_meta:
+            continue
         values = parameter.detach().flatten()
         step = max(1, len(values) // WEIGHTS_PROBED)
-        digest.update(f"{name}{tuple(parameter.shape)}".encode())
         digest.update(values[::step].float().cpu().numpy().tobytes())
     return digest.hexdigest()[:16]

@@ -24,6 +24,7 @@ from swift_kernels.checks import check_layers
 DEVIATION_FLOOR = 1e-3  # a number that hardly moves is not blown up
 FLOAT8_MAX = torch.finfo(torch.float8_e4m3fn).max
 SAMPLE_TOKENS = 20_000  # to find a projection from, or moments
+PIECE_TOKENS = 2_048  # converted at once, as what is converted is copied
 DTYPES = {
     "float32": torch.float32,
     "float16": torch.float16,
@@ -126,16 +127,27 @@ def encode(layers: Sequence[Tensor], spec: FeatureSpec) -> Tensor:
     Raises:
         ValueError: a number is too large for the dtype.
     """
-    layers = [layer.to(layers[0].device) for layer in layers]
+    num_tokens, device = len(layers[0]), layers[0].device
+    encoded = torch.empty(num_tokens, spec.dim, dtype=DTYPES[spec.dtype], device=device)
+    for start in range(0, num_tokens, PIECE_TOKENS):
+        rows = slice(start, start + PIECE_TOKENS)
+        encoded[rows] = _encode_piece([layer[rows].to(device) for layer in layers], spec)
+    return encoded
+
+
+def _encode_piece(layers: Sequence[Tensor], spec: FeatureSpec) -> Tensor:
     projection = spec.projection
     values = torch.cat(layers, dim=1) if projection is None else projection.apply(layers)
     if spec.dtype == "float8":
         values = values.clamp(-FLOAT8_MAX, FLOAT8_MAX)  # some versions make NaN of more
     encoded = values.to(DTYPES[spec.dtype])
-    if not encoded.float().sum(dtype=torch.float64).isfinite():
+    summable = encoded.float() if spec.dtype == "float8" else encoded
+    if not summable.sum(dtype=torch.float64).isfinite():
+        what, remedy = "hidden states reach", "take bfloat16, or a projection"
+        if projection is not None:
+            what, remedy = "projected hidden states reach", "take bfloat16"
         raise ValueError(
-            f"hidden states reach {float(values.abs().max()):.3g}, more than {spec.dtype} can "
-            "hold; take bfloat16, or a projection"
+            f"{what} {float(values.abs().max()):.3g}, more than {spec.dtype} can hold; {remedy}"
         )
     return encoded
 

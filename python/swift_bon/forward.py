@@ -27,6 +27,7 @@ class ResponseStates(NamedTuple):
 
     responses: list[int]  # which, in packed order
     layers: tuple[Tensor, ...]
+    batch_size: int  # what memory has allowed so far
 
 
 def num_scored_tokens(num_tokens: int, scored_tokens: str) -> int:
@@ -41,6 +42,39 @@ def count_scored_tokens(prompts: Sequence[PromptCandidates], scored_tokens: str)
         for prompt in prompts
         for candidate in prompt.candidates
     )
+
+
+def check_candidates(
+    prompts: Sequence[PromptCandidates],
+    rendered: Sequence[list[int]],
+    num_embeddings: int,
+    context: float,
+) -> None:
+    """Every token is one that the model has, and every text one that it can read.
+
+    Args:
+        rendered: token ids of each prompt.
+        num_embeddings: tokens of the model.
+        context: of its longest text, in tokens.
+
+    Raises:
+        ValueError: names the prompt and the candidate.
+    """
+    for prompt, prompt_ids in zip(prompts, rendered, strict=True):
+        for number, candidate in enumerate(prompt.candidates):
+            where = f"candidate {number} of prompt {prompt.id!r}"
+            ids = candidate.token_ids
+            if ids and (bool in set(map(type, ids)) or min(ids) < 0 or max(ids) >= num_embeddings):
+                raise ValueError(
+                    f"{where} has token ids from {min(ids)!r} to {max(ids)!r}, expected integers "
+                    f"from 0 to {num_embeddings - 1}, those of the model; load the model and the "
+                    "tokenizer that wrote the candidates"
+                )
+            if len(prompt_ids) + len(ids) > context:
+                raise ValueError(
+                    f"{where} has {len(ids)} tokens after {len(prompt_ids)} of the prompt, "
+                    f"together more than the context of the model, {context}; leave it out"
+                )
 
 
 def response_states(
@@ -75,7 +109,7 @@ def response_states(
                 raise
             batch_size = len(batch) // 2
         else:
-            yield ResponseStates(batch, states)
+            yield ResponseStates(batch, states, batch_size)
             del states, order[: len(batch)]
             continue
         gc.collect()  # outside the handler, so that the failed batch is not kept by its traceback

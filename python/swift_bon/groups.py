@@ -8,10 +8,24 @@ from swift_bon.tasks import TASKS
 
 
 def groups_of(prompts: Sequence[PromptCandidates | PromptLabels], task: str) -> list[str]:
-    """The group of each prompt, by what its task says; of an unknown task each prompt alone."""
+    """The group of each prompt, by what its task says; of an unknown task by the prompt's text.
+
+    Raises:
+        ValueError: a prompt whose id is none of its task.
+    """
     if task not in TASKS:
-        return [prompt.id for prompt in prompts]
-    return [TASKS[task].group(prompt.id) for prompt in prompts]
+        return [prompt.prompt_digest for prompt in prompts]
+    return [_group_in_task(prompt.id, task) for prompt in prompts]
+
+
+def _group_in_task(prompt_id: str, task: str) -> str:
+    try:
+        return TASKS[task].group(prompt_id)
+    except (KeyError, ValueError) as error:
+        raise ValueError(
+            f"the task {task!r} has no question {prompt_id!r}; give the candidates another name of "
+            "a task in their header, and prompts of the same text will be kept together"
+        ) from error
 
 
 def split_rank(group: str) -> float:

@@ -2,20 +2,21 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from swift_bon.candidates import PromptCandidates, read_candidates, read_header
-from swift_bon.checks import check_prompts, check_training_data, model_name
+from swift_bon.checks import check_prompts, check_training_data, context_length, model_name
 from swift_bon.features import (
     DTYPES,
+    PIECE_TOKENS,
     SAMPLE_TOKENS,
     FeatureSpec,
     Moments,
     Pack,
-    Shard,
     divide_moments,
     encode,
     sum_moments,
@@ -23,16 +24,17 @@ from swift_bon.features import (
 from swift_bon.forward import (
     Response,
     ResponseStates,
-    count_scored_tokens,
+    check_candidates,
     num_scored_tokens,
     response_states,
 )
-from swift_bon.groups import groups_of, split_rank
+from swift_bon.groups import groups_of
+from swift_bon.packing import SHARD_BYTES, pack_prompts
 from swift_bon.prompts import pad_token_id, render_prompts
 from swift_bon.sampling import stream_seed
 from swift_kernels.checks import SCORED_TOKENS, check_choice, check_count, check_layers
 
-SHARD_BYTES = 64 * 2**20
+RESPONSE_TOKENS = 64  # of a sampled response: many prompts say more than many tokens of a few
 
 
 class ModelFeatures:
@@ -44,7 +46,11 @@ class ModelFeatures:
         spec: what the features are made of.
         groups: of the prompts, as they are split into training and validation; None: each alone.
         batch_size: candidates in one forward, halved when memory runs out.
-        shard_bytes: features that are held at once, but for prompts that take more.
+        shard_bytes: features that are held at once, but for prompts that take more; None: 64 MiB,
+            and up to 1 GiB where the candidates of one forward take that.
+
+    Raises:
+        ValueError: a bad argument, or candidates that this model cannot have written.
 
     The prompts lie in shards in the order in which the split ranks their groups, which looks
     shuffled: whatever share is held out, its prompts fill the first shards.
@@ -59,7 +65,7 @@ class ModelFeatures:
         *,
         groups: Sequence[str] | None = None,
         batch_size: int = 64,
-        shard_bytes: int = SHARD_BYTES,
+        shard_bytes: int | None = None,
     ):
         self.spec = spec
         self.batch_size = check_count(batch_size, "batch_size")
@@ -67,8 +73,16 @@ class ModelFeatures:
         self._pad_id = pad_token_id(tokenizer)
         chats = check_prompts([prompt.prompt for prompt in prompts])
         self._rendered = render_prompts(tokenizer, chats)
+        embeddings = model.get_input_embeddings().weight
+        check_candidates(prompts, self._rendered, len(embeddings), context_length(model))
+        self._encoding = spec  # its projection where the states are
+        if spec.projection is not None:
+            self._encoding = replace(spec, projection=spec.projection.to(embeddings.device))
         groups = groups or [prompt.id for prompt in prompts]
-        self.shards = _pack_prompts(prompts, groups, spec, shard_bytes)
+        num_candidates = batch_size if shard_bytes is None else 1
+        self.shards = pack_prompts(
+            prompts, groups, spec, shard_bytes or SHARD_BYTES, num_candidates
+        )
 
     def read(self, shard: int, wanted: Sequence[bool] | None = None) -> Pack:
         """The features of a shard; NaN for prompts that are not wanted.
@@ -84,50 +98,62 @@ class ModelFeatures:
         if wanted is not None:
             skipped = {p for p, is_wanted in zip(prompts, wanted, strict=True) if not is_wanted}
             responses = [r._replace(num_scored=0) if r.prompt in skipped else r for r in responses]
-        for batch, layers in self.states(responses):
+        for batch, layers, _ in self.states(responses):
             rows = [torch.arange(offsets[m], offsets[m + 1]) for m in batch]
-            states[torch.cat(rows)] = encode(layers, self.spec).cpu()
+            states[torch.cat(rows)] = encode(layers, self._encoding).cpu()
             del layers  # before the next forward
         return Pack(states, offsets)
 
     def moments(self) -> Moments:
-        """Over a sample of the prompts, so as to spare a pass."""
+        """Over the tokens of `sample(0)`, so as to spare a pass."""
         sums = torch.zeros(2, self.spec.dim, dtype=torch.float64)
         num_tokens = 0
-        for shard in range(len(self.shards)):
-            sums += sum_moments(self.read(shard).states)
-            num_tokens += self.shards[shard].num_tokens
-            if num_tokens >= SAMPLE_TOKENS:
-                break
+        for layers in self.sample(0):
+            sums += sum_moments(encode(layers, self._encoding).cpu())
+            num_tokens += len(layers[0])
         return divide_moments(sums, num_tokens)
 
     def will_read(self, shard: int) -> None:
         """Nothing to fetch."""
 
     def sample(self, seed: int) -> Iterator[tuple[Tensor, ...]]:
-        """The hidden states of random prompts, enough to find a projection from.
+        """The hidden states of tokens of many prompts, enough to find a projection from.
 
-        L tensors `[tokens, H]` at a time.
+        L tensors `[tokens, H]` at a time, on one device.
         """
-        ids = [prompt.id for prompt in self._prompts]
-        responses: list[Response] = []
-        for position in sorted(range(len(ids)), key=lambda p: stream_seed("basis", seed, ids[p])):
-            responses += self.responses(position)
-            if sum(response.num_scored for response in responses) >= SAMPLE_TOKENS:
-                break
+        responses = self._draw(seed)
         for found in self.states(responses):
-            yield found.layers
+            device = found.layers[0].device
+            rows = _thin([responses[index].num_scored for index in found.responses])
+            yield tuple(layer[rows.to(layer.device)].to(device) for layer in found.layers)
+            del found  # before the next forward
+
+    def _draw(self, seed: int) -> list[Response]:
+        """One candidate of each prompt, in random order; then another one of each; until they
+        have enough tokens."""
+        keys = [stream_seed("basis", seed, prompt.id) for prompt in self._prompts]
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        counts = [len(prompt.candidates) for prompt in self._prompts]
+        drawn: list[Response] = []
+        num_tokens = 0
+        for turn in range(max(counts, default=0)):
+            for position in order:
+                if turn < counts[position]:
+                    number = (keys[position] + turn) % counts[position]
+                    drawn.append(self._response(position, number))
+                    num_tokens += min(drawn[-1].num_scored, RESPONSE_TOKENS)
+                    if num_tokens >= SAMPLE_TOKENS:
+                        return drawn
+        return drawn
 
     def responses(self, position: int) -> list[Response]:
         """The candidates of a prompt, ready for a forward."""
-        return [
-            Response(
-                position,
-                candidate.token_ids,
-                num_scored_tokens(len(candidate.token_ids), self.spec.scored_tokens),
-            )
-            for candidate in self._prompts[position].candidates
-        ]
+        count = len(self._prompts[position].candidates)
+        return [self._response(position, number) for number in range(count)]
+
+    def _response(self, position: int, number: int) -> Response:
+        ids = self._prompts[position].candidates[number].token_ids
+        return Response(position, ids, num_scored_tokens(len(ids), self.spec.scored_tokens))
 
     def states(self, responses: Sequence[Response]) -> Iterator[ResponseStates]:
         """Their hidden states as the model gives them, batched: see `response_states`.
@@ -143,7 +169,8 @@ class ModelFeatures:
             pad_id=self._pad_id,
             batch_size=self.batch_size,
         ):
-            if not all(math.isfinite(layer.sum(dtype=torch.float64)) for layer in found.layers):
+            self.batch_size = found.batch_size  # the next shard begins with what had room
+            if not all(map(_is_finite, found.layers)):
                 lengths = [responses[index].num_scored for index in found.responses]
                 first = found.responses[_first_not_finite(found.layers, lengths)]
                 raise ValueError(
@@ -155,32 +182,25 @@ class ModelFeatures:
             del found  # before the next forward
 
 
+def _thin(lengths: Sequence[int]) -> Tensor:
+    """Rows of some responses, packed one after the other: evenly spaced ones of a long one."""
+    starts = torch.tensor([0, *lengths]).cumsum(0)
+    kept = [
+        start + torch.arange(min(length, RESPONSE_TOKENS)) * length // min(length, RESPONSE_TOKENS)
+        for start, length in zip(starts, lengths, strict=False)
+    ]
+    return torch.cat(kept)
+
+
+def _is_finite(states: Tensor) -> bool:
+    return all(math.isfinite(rows.sum(dtype=torch.float64)) for rows in states.split(PIECE_TOKENS))
+
+
 def _first_not_finite(layers: Sequence[Tensor], lengths: Sequence[int]) -> int:
     """Which of some responses, packed one after the other, has the first such token."""
     is_bad = torch.stack([~layer.isfinite().all(dim=1).cpu() for layer in layers]).any(dim=0)
     ends = torch.tensor(lengths).cumsum(0)
     return int(torch.searchsorted(ends, int(is_bad.nonzero()[0]), right=True))
-
-
-def _pack_prompts(
-    prompts: Sequence[PromptCandidates],
-    groups: Sequence[str],
-    spec: FeatureSpec,
-    shard_bytes: int,
-) -> list[Shard]:
-    ranks = [(split_rank(group), prompt.id) for group, prompt in zip(groups, prompts, strict=True)]
-    order = sorted(range(len(prompts)), key=lambda position: ranks[position])
-    shards: list[Shard] = []
-    members: list[int] = []
-    num_tokens = 0
-    for position in order:
-        members.append(position)
-        num_tokens += count_scored_tokens([prompts[position]], spec.scored_tokens)
-        if num_tokens * spec.token_bytes >= shard_bytes or position == order[-1]:
-            counts = [len(prompts[member].candidates) for member in members]
-            shards.append(Shard(members, counts, num_tokens))
-            members, num_tokens = [], 0
-    return shards
 
 
 def feature_spec(

@@ -29,6 +29,9 @@ class Projection(NamedTuple):
     def block_size(self) -> int:
         return self.matrix.shape[1]
 
+    def to(self, device: torch.device) -> "Projection":
+        return Projection(self.matrix.to(device), self.shift.to(device))
+
     def apply(self, layers: Sequence[Tensor]) -> Tensor:
         """z, float32 `[tokens, B * K]`, of L tensors `[tokens, H]`."""
         matrix = self.matrix.to(layers[0].device)
@@ -66,6 +69,9 @@ class Scaling(NamedTuple):
     @property
     def block_size(self) -> int:
         return self.scale.shape[1]
+
+    def to(self, device: torch.device) -> "Scaling":
+        return Scaling(self.scale.to(device), self.shift.to(device))
 
     def apply(self, layers: Sequence[Tensor]) -> Tensor:
         """z, float32 `[tokens, B * W]`, of B tensors `[tokens, W]`."""

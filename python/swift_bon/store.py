@@ -79,13 +79,12 @@ class FeatureStore:
         if (
             tuple(pack.states.shape) != expected
             or pack.states.dtype != DTYPES[self.spec.dtype]
-            or len(pack.offsets) != num_candidates + 1
-            or int(pack.offsets[-1]) != entry.num_tokens
+            or not _are_offsets(pack.offsets, num_candidates, entry.num_tokens)
         ):
             raise ValueError(
                 f"{path} holds {tuple(pack.states.shape)} of {pack.states.dtype} for "
                 f"{len(pack.offsets) - 1} candidates, the index says {expected} for "
-                f"{num_candidates}; {START_OVER}"
+                f"{num_candidates}, one after the other; {START_OVER}"
             )
         return pack
 
@@ -109,6 +108,16 @@ class FeatureStore:
         if hasattr(os, "posix_fadvise"):
             with (self.folder / self._entries[shard].file).open("rb") as file:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+
+
+def _are_offsets(offsets: Tensor, num_candidates: int, num_tokens: int) -> bool:
+    return (
+        offsets.dtype == torch.int64
+        and tuple(offsets.shape) == (num_candidates + 1,)
+        and int(offsets[0]) == 0
+        and int(offsets[-1]) == num_tokens
+        and bool((offsets.diff() >= 0).all())
+    )
 
 
 def _load(path: Path, *names: str) -> list[Tensor]:

@@ -9,13 +9,16 @@ A shard counts from the moment its line stands in `shards.jsonl`, so a run kille
 whole shards, and at most one file that does not count and is written again. Nothing here runs code.
 """
 
+import itertools
 import json
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -38,6 +41,7 @@ FORMAT = 1
 INDEX_NAME = "index.json"
 SHARDS_NAME = "shards.jsonl"
 PROJECTION_NAME = "projection.safetensors"
+SHARD_NAME = re.compile(r"shard-([0-9]{5,})\.safetensors")
 SPEC_NAMES = ("model", "num_layers", "hidden_size", "layers", "scored_tokens", "dtype")
 
 
@@ -104,15 +108,31 @@ def read_index(folder: Path) -> tuple[FeatureSpec, dict[str, Any]]:
             f"{path} does not describe a feature store ({type(error).__name__}: {error}); "
             f"{START_OVER}"
         ) from error
-    projection = stored and _read_projection(folder, stored["num_bytes"], stored["sha256"])
-    return FeatureSpec(**fields, projection=projection), source
+    spec = FeatureSpec(**fields)
+    if stored:
+        path = folder / PROJECTION_NAME
+        check_file(path, stored["num_bytes"], START_OVER)
+        check_sha256(path, stored["sha256"], START_OVER)
+        spec = replace(spec, projection=_read_projection(path, spec))
+    return spec, source
 
 
-def _read_projection(folder: Path, num_bytes: int, sha256: str) -> Projection | Scaling:
-    path = folder / PROJECTION_NAME
-    check_file(path, num_bytes, START_OVER)
-    check_sha256(path, sha256, START_OVER)
+def _read_projection(path: Path, plain: FeatureSpec) -> Projection | Scaling:
+    """The projection of the states of a spec that has none yet."""
     tensors = load_file(path)
+    num_layers, width = len(plain.layers), plain.hidden_size
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    num_rows = shapes.get("matrix", (0, 0))[1:2]
+    expected = [
+        {"matrix": (1, *num_rows, num_layers * width), "shift": (1, *num_rows)},
+        {"matrix": (num_layers, *num_rows, width), "shift": (num_layers, *num_rows)},
+        {"scale": (num_layers, width), "shift": (num_layers, width)},
+    ]
+    if shapes not in expected or any(t.dtype != torch.float32 for t in tensors.values()):
+        raise ValueError(
+            f"{path} holds {shapes}, which projects no states of {num_layers} layers of {width} "
+            f"numbers, float32; {START_OVER}"
+        )
     return (Projection if "matrix" in tensors else Scaling)(**tensors)
 
 
@@ -180,6 +200,8 @@ def read_entries(folder: Path) -> list[ShardEntry]:
             record = without_checksum(json.loads(line))
             prompts = [StoredPrompt(**prompt) for prompt in record.pop("prompts")]
             entry = ShardEntry(**record, prompts=prompts)
+            if not SHARD_NAME.fullmatch(entry.file):
+                raise ValueError(f"its file is {entry.file!r}")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(
                 f"line {number} of {path} is not a shard ({type(error).__name__}: {error}); "
@@ -211,10 +233,8 @@ def has_size(folder: Path, entry: ShardEntry) -> bool:
     return path.is_file() and path.stat().st_size == entry.num_bytes
 
 
-def next_file(entries: Sequence[ShardEntry]) -> str:
-    """A name that no counted shard has."""
-    used = {entry.file for entry in entries}
-    number = len(entries)
-    while (name := f"shard-{number:05d}.safetensors") in used:
-        number += 1
-    return name
+def new_files(entries: Sequence[ShardEntry]) -> Iterator[str]:
+    """Names that no counted shard has."""
+    used = [int(SHARD_NAME.fullmatch(entry.file)[1]) for entry in entries]
+    for number in itertools.count(max(used, default=-1) + 1):
+        yield f"shard-{number:05d}.safetensors"

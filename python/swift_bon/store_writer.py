@@ -23,7 +23,7 @@ from swift_bon.store_files import (
     ShardEntry,
     has_size,
     keep_entries,
-    next_file,
+    new_files,
     read_index,
     write_index,
     write_shard,
@@ -88,11 +88,12 @@ def _write(folder, prompts, spec, made_from, make_source, say) -> None:
     if not missing:
         return
     source = make_source(missing, spec)
+    files = new_files(entries)
     progress = tqdm(total=sum(shard.num_tokens for shard in source.shards), unit="token")
     with progress:
         for number, shard in enumerate(source.shards):
             members = [missing[position] for position in shard.prompts]
-            entries.append(write_shard(folder, next_file(entries), source.read(number), members))
+            write_shard(folder, next(files), source.read(number), members)
             progress.update(shard.num_tokens)
 
 

@@ -8,6 +8,8 @@ from torch import Tensor
 from swift_bon.features import SAMPLE_TOKENS, FeatureSpec, Pack, Shard, encode
 from swift_bon.store import FeatureStore
 
+SAMPLE_SHARDS = 256  # enough, as each holds many prompts
+
 
 class StoredStates:
     """A source for `write_store`: the wanted prompts of a store, under another spec.
@@ -38,13 +40,14 @@ class StoredStates:
         return Pack(encode(layers, self.spec), offsets)
 
     def sample(self, seed: int) -> Iterator[tuple[Tensor, ...]]:
-        """States of random tokens of every shard, enough to find a projection from.
+        """States of random tokens of every shard, or of 256, enough to find a projection from.
 
         L tensors `[tokens, H]` at a time.
         """
         generator = torch.Generator().manual_seed(seed)
-        share = SAMPLE_TOKENS / max(sum(shard.num_tokens for shard in self.shards), 1)
-        for shard in torch.randperm(len(self.shards), generator=generator).tolist():
+        taken = torch.randperm(len(self.shards), generator=generator)[:SAMPLE_SHARDS].tolist()
+        share = SAMPLE_TOKENS / max(sum(self.shards[shard].num_tokens for shard in taken), 1)
+        for shard in taken:
             layers, _ = self._layers(shard)
             num_tokens = min(len(layers[0]), int(share * len(layers[0])) + 1)
             tokens = torch.randperm(len(layers[0]), generator=generator)[:num_tokens]
