@@ -9,7 +9,6 @@ heads, as they would be saved, score the states of the test candidates in one pa
 """
 
 import argparse
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +20,7 @@ from machine import machine
 from records import add_out_argument, print_record, write_record
 from swift_bon.candidates import read_candidates
 from swift_bon.extraction import extract_features, project_features
-from swift_bon.model_features import ModelFeatures, of_candidates
+from swift_bon.model_features import ModelFeatures, stream_features
 from swift_bon.models import load_model
 from swift_bon.statistics import auroc, bootstrap_interval, picked_accuracy
 from swift_bon.store import FeatureStore
@@ -70,7 +69,6 @@ class Fitted(NamedTuple):
     heads: list[RewardHead]
     token_bytes: int
     store_bytes: int
-    seconds: float  # of one fit, the mean over the seeds
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -91,12 +89,10 @@ def main(arguments: list[str] | None = None) -> None:
         if variant.name in fitted:
             continue
         fitted[variant.name] = fit(variant, options.train, stores, common)
-        print(f"{variant.name}: {fitted[variant.name].seconds:.1f} s a fit", flush=True)
+        print(f"fitted: {variant.name}", flush=True)
     base = fitted[DEFAULT]
-    fitted[MEAN] = base._replace(
-        heads=[mean_head(base.heads)], seconds=base.seconds * len(base.heads)
-    )
-    accuracies, areas = judge(of_candidates(model, tokenizer, options.test), options.test, fitted)
+    fitted[MEAN] = base._replace(heads=[mean_head(base.heads)])
+    accuracies, areas = judge(stream_features(model, tokenizer, options.test), options.test, fitted)
     record = {
         "benchmark": NAME,
         "machine": machine(),
@@ -115,14 +111,12 @@ def fit(variant: Variant, path: Path, stores: Path, common: dict[str, Any]) -> F
         project_features(path, stores / FULL, stores / variant.store, **STORES[variant.store])
     store = FeatureStore(stores / variant.store, read_candidates(path))
     num_tokens = sum(shard.num_tokens for shard in store.shards)
-    start = time.perf_counter()
     heads = [
         train_reward_head(path, store, seeds=(seed,), **common, **variant.options).head
         for seed in SEEDS
     ]
-    seconds = (time.perf_counter() - start) / len(SEEDS)
     token_bytes = store.spec.token_bytes
-    return Fitted(heads, token_bytes, num_tokens * token_bytes, seconds)
+    return Fitted(heads, token_bytes, num_tokens * token_bytes)
 
 
 @torch.no_grad()
@@ -186,7 +180,6 @@ def _rows(
             "name": name,
             "token_bytes": fitted[name].token_bytes,
             "store_bytes": fitted[name].store_bytes,
-            "fit_s": round(fitted[name].seconds, 2),
             "auroc": mean_areas[name],
             "auroc_range": [min(areas[name]), max(areas[name])],
             "auroc_difference": mean_areas[name] - mean_areas[baseline],

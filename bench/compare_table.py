@@ -7,13 +7,12 @@ from table_texts import machine_line, markdown_table
 
 def render_features(record: dict[str, Any]) -> str:
     """What a projection costs and keeps."""
-    headings = ("features", "bytes a token", "store", "a fit", *HEADINGS, "to full")
+    headings = ("features", "bytes a token", "store", *HEADINGS, "to full")
     rows = [
         (
             row["name"],
             f"{row['token_bytes']:,}",
             f"{row['store_bytes'] / 1e9:.2f} GB",
-            f"{row['fit_s']:.0f} s",
             *_results(row),
         )
         for row in record["features"]

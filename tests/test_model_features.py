@@ -20,7 +20,7 @@ from swift_bon import features as features_module
 from swift_bon import forward, model_features, packing
 from swift_bon.candidates import PromptCandidates, StoredCandidate
 from swift_bon.features import DEVIATION_FLOOR, divide_moments, sum_moments
-from swift_bon.model_features import ModelFeatures, feature_spec, of_candidates
+from swift_bon.model_features import ModelFeatures, feature_spec, stream_features
 from swift_bon.projection import Projection, Scaling
 from tiny_models import EOS, tiny_tokenizer
 
@@ -393,12 +393,12 @@ D = (128, 256)
 
 def test_of_a_file(tmp_path):
     path = write_candidates(tmp_path / "a.jsonl", PROMPTS)
-    features = of_candidates(shared_model(), tiny_tokenizer(), path, layers=[2], batch_size=3)
+    features = stream_features(shared_model(), tiny_tokenizer(), path, layers=[2], batch_size=3)
     assert features.spec == spec_of(layers=[2])
     expected = expected_features(features.spec)
     assert_same_features(features_by_prompt(features, PROMPTS), expected, rtol=1e-4, atol=1e-4)
     other = write_candidates(tmp_path / "b.jsonl", PROMPTS, model="other/model")
     with pytest.raises(ValueError, match="written by the model 'other/model'"):
-        of_candidates(shared_model(), tiny_tokenizer(), other)
+        stream_features(shared_model(), tiny_tokenizer(), other)
     with pytest.raises(ValueError, match="batch_size is 0"):
-        of_candidates(shared_model(), tiny_tokenizer(), path, batch_size=0)
+        stream_features(shared_model(), tiny_tokenizer(), path, batch_size=0)

@@ -11,7 +11,7 @@ from swift_bon.candidates import PromptCandidates, StoredCandidate, write_header
 from swift_bon.extraction import extract_features
 from swift_bon.groups import groups_of
 from swift_bon.labels import label_prompts
-from swift_bon.model_features import ModelFeatures, feature_spec, of_candidates
+from swift_bon.model_features import ModelFeatures, feature_spec, stream_features
 from swift_bon.statistics import auroc, picked_accuracy
 from swift_bon.tasks import load_task
 from swift_bon.training import train_reward_head
@@ -104,7 +104,7 @@ def test_head_of_a_store_scores_the_states_of_the_model(path, store_of, states_o
 @pytest.mark.parametrize("options", [{}, {"layers": (1, 3)}, {"gated": False}], ids=str)
 def test_features_of_the_model_give_the_head_of_a_store(path, store_of, states_of, options):
     """The memory-light way: the same numbers in the same order, but for rounding."""
-    source = of_candidates(shared_model(), tiny_tokenizer(), path)
+    source = stream_features(shared_model(), tiny_tokenizer(), path)
     settings = {**TRAINING, **options}
     head, report = train_reward_head(path, source, **settings)
     stored, stored_report = train_reward_head(path, store_of("states"), **settings)
@@ -205,7 +205,7 @@ def test_training_again_replaces_the_head(path, store_of, tmp_path):
 def test_store_may_hold_more_than_the_file(prompts, store_of, tmp_path):
     """Prompts that are not in the file are read over; the head is as if they were not there."""
     few = write_candidates(tmp_path / "few.jsonl", prompts[:30])
-    source = of_candidates(shared_model(), tiny_tokenizer(), few)
+    source = stream_features(shared_model(), tiny_tokenizer(), few)
     head, report = train_reward_head(few, store_of("states"), **TRAINING)
     _, expected = train_reward_head(few, source, **TRAINING)
     assert report["candidates"]["num_candidates"] == 120

@@ -4,9 +4,10 @@ import pytest
 
 from feature_cases import shared_model, write_candidates
 from fit_cases import TRAINING, PlantedSource, begin_fit, planted_prompts, with_verdicts
-from swift_bon.candidates import read_header, write_header
+from swift_bon.candidates import read_candidates, read_header, write_header
 from swift_bon.extraction import extract_features
-from swift_bon.model_features import of_candidates
+from swift_bon.model_features import stream_features
+from swift_bon.store import FeatureStore
 from swift_bon.training import train_reward_head
 from tiny_models import tiny_tokenizer
 
@@ -77,13 +78,25 @@ def test_prompts_that_the_store_has_not(prompts, store, tmp_path):
 
 def test_source_of_other_candidates(path, prompts, tmp_path):
     few = write_candidates(tmp_path / "few.jsonl", prompts[:30])
-    source = of_candidates(shared_model(), tiny_tokenizer(), few)
-    message = "are of 30 prompts with 120 candidates, .* has 40 with 160.*make the features from"
+    source = stream_features(shared_model(), tiny_tokenizer(), few)
+    message = "are of 30 prompts, .* has 40, and 30 of them stand.*make the features from"
     with pytest.raises(ValueError, match=message):
         train_reward_head(path, source, **SETTINGS)
-    source = of_candidates(shared_model(), tiny_tokenizer(), path)
-    with pytest.raises(ValueError, match="are of 40 prompts with 160 candidates, .* has 30"):
+    source = stream_features(shared_model(), tiny_tokenizer(), path)
+    with pytest.raises(ValueError, match="are of 40 prompts, .* has 30"):
         train_reward_head(few, source, **SETTINGS)
+
+
+@pytest.mark.parametrize("kind", ["store", "model"])
+def test_candidates_in_another_order(path, prompts, store, tmp_path, kind):
+    """As many prompts with as many candidates: only ids and tokens tell them apart."""
+    turned = write_candidates(tmp_path / "turned.jsonl", prompts[::-1])
+    if kind == "store":
+        source = FeatureStore(store, read_candidates(path))
+    else:
+        source = stream_features(shared_model(), tiny_tokenizer(), path)
+    with pytest.raises(ValueError, match="and 0 of them stand in one place"):
+        train_reward_head(turned, source, **SETTINGS)
 
 
 @pytest.mark.parametrize("side", ["training", "validation"])

@@ -152,7 +152,8 @@ def test_damaged_checkpoint_starts_over(path, store, whole, tmp_path):
     (tmp_path / f".{CHECKPOINT_NAME}.123").write_bytes(b"half")  # of a run that was killed
     (tmp_path / ".training.json.123").write_bytes(b"{")
     (tmp_path / "notes.txt").write_text("mine")
-    train_reward_head(path, store, tmp_path, **SETTINGS)
+    with pytest.warns(UserWarning, match="or damaged; this fit starts from the beginning"):
+        train_reward_head(path, store, tmp_path, **SETTINGS)
     assert contents(tmp_path) == {**whole, "notes.txt": b"mine"}
 
 
@@ -162,5 +163,6 @@ def test_checkpoint_of_other_labels_is_not_taken(path, prompts, store, tmp_path,
     monkeypatch.setattr(training, "_save", lambda *args: None)  # as if killed before it
     train_reward_head(path, store, tmp_path / "head", **SETTINGS)
     assert (tmp_path / "head" / CHECKPOINT_NAME).exists()
-    head, _ = train_reward_head(other, store, tmp_path / "head", **SETTINGS)
+    with pytest.warns(UserWarning, match="is of another fit"):
+        head, _ = train_reward_head(other, store, tmp_path / "head", **SETTINGS)
     assert torch.equal(head.reward_weight, expected.reward_weight)

@@ -10,6 +10,7 @@ except ModuleNotFoundError as error:
 from swift_bon.decoding import BestOfNDecoding, BestOfNOutput
 from swift_bon.extraction import extract_features, project_features
 from swift_bon.generation import BestOfN, Candidate, best_of_n
+from swift_bon.model_features import stream_features
 from swift_bon.models import load_model
 from swift_bon.training import train_reward_head
 
@@ -22,5 +23,6 @@ __all__ = [
     "extract_features",
     "load_model",
     "project_features",
+    "stream_features",
     "train_reward_head",
 ]

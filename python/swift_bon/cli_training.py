@@ -195,7 +195,7 @@ def train(
                 say=say,
             )
         else:
-            source = model_features.of_candidates(
+            source = model_features.stream_features(
                 *load_model(model),
                 path,
                 layers=given.get("layers"),

@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from swift_bon.candidates import PromptCandidates, PromptLabels
 from swift_bon.projection import Projection, Scaling
 from swift_kernels import RewardHead
 from swift_kernels.checks import check_layers
@@ -177,11 +178,17 @@ class Moments(NamedTuple):
     deviation: Tensor  # [D] float32
 
 
+def identities(prompts: Sequence[PromptCandidates | PromptLabels]) -> list[tuple[str, str]]:
+    """Id and digest of each prompt: what features and labels are matched by."""
+    return [(prompt.id, prompt.digest) for prompt in prompts]
+
+
 class FeatureSource(Protocol):
     """Where features come from."""
 
     spec: FeatureSpec
     shards: list[Shard]
+    identities: list[tuple[str, str]]  # of the prompts, by position
 
     def read(self, shard: int, wanted: Sequence[bool] | None = None) -> Pack:
         """The features of a shard; rows of prompts that are not wanted may hold anything."""

@@ -19,6 +19,7 @@ from swift_bon.features import (
     Pack,
     divide_moments,
     encode,
+    identities,
     sum_moments,
 )
 from swift_bon.forward import (
@@ -34,6 +35,7 @@ from swift_bon.prompts import pad_token_id, render_prompts
 from swift_bon.sampling import stream_seed
 from swift_kernels.checks import SCORED_TOKENS, check_choice, check_count, check_layers
 
+STATE_DTYPES = {torch.bfloat16: "bfloat16", torch.float16: "float16"}  # what loses nothing
 RESPONSE_TOKENS = 64  # of a sampled response: many prompts say more than many tokens of a few
 
 
@@ -68,6 +70,7 @@ class ModelFeatures:
         shard_bytes: int | None = None,
     ):
         self.spec = spec
+        self.identities = identities(prompts)
         self.batch_size = check_count(batch_size, "batch_size")
         self._model, self._prompts = model, prompts
         self._pad_id = pad_token_id(tokenizer)
@@ -224,7 +227,7 @@ def feature_spec(
     )
 
 
-def of_candidates(
+def stream_features(
     model,
     tokenizer,
     path: str | Path,
@@ -240,6 +243,7 @@ def of_candidates(
     """
     prompts, header = read_candidates(path), read_header(path)
     check_training_data(prompts, header, model_name(model), path)
-    spec = feature_spec(model, layers, scored_tokens, "float32", is_projected=False)
+    dtype = STATE_DTYPES.get(model.dtype, "float32")
+    spec = feature_spec(model, layers, scored_tokens, dtype, is_projected=False)
     groups = groups_of(prompts, header["task"])
     return ModelFeatures(model, tokenizer, prompts, spec, groups=groups, batch_size=batch_size)

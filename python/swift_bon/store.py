@@ -16,7 +16,7 @@ from swift_bon.checksums import (
     check_sha256,
     tensor_sha256,
 )
-from swift_bon.features import DTYPES, Moments, Pack, Shard, divide_moments
+from swift_bon.features import DTYPES, Moments, Pack, Shard, divide_moments, identities
 from swift_bon.store_files import ShardEntry, read_entries, read_index
 
 
@@ -37,6 +37,7 @@ class FeatureStore:
     def __init__(self, folder: str | Path, prompts: Sequence[PromptCandidates | PromptLabels]):
         self.folder = Path(folder)
         self.spec, _ = read_index(self.folder)
+        self.identities = identities(prompts)
         self._entries: list[ShardEntry] = []
         self.shards: list[Shard] = []
         self._verified: set[int] = set()

@@ -11,7 +11,7 @@ import torch
 
 from swift_bon.candidates import PromptLabels, read_header, read_labels, write_whole
 from swift_bon.checks import check_has_prompts, check_training_data
-from swift_bon.features import FeatureSource
+from swift_bon.features import FeatureSource, identities
 from swift_bon.fit_checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
 from swift_bon.fit_history import choose_fit
 from swift_bon.fit_options import FitOptions
@@ -125,17 +125,13 @@ def read_split(
 
 def _check_same_prompts(source: FeatureSource, prompts: Sequence[PromptLabels], path: Path) -> None:
     """A source may have been made from another file, and would pair features with its labels."""
-    found = {
-        position: count
-        for shard in source.shards
-        for position, count in zip(shard.prompts, shard.num_candidates, strict=True)
-        if position >= 0
-    }
-    if found != {position: len(row.correct) for position, row in enumerate(prompts)}:
+    wanted = identities(prompts)
+    if source.identities != wanted:
+        same = sum(map(tuple.__eq__, source.identities, wanted))
         raise ValueError(
-            f"the features are of {len(found)} prompts with {sum(found.values())} candidates, "
-            f"{path} has {len(prompts)} with {sum(len(row.correct) for row in prompts)}, or in "
-            "another order; make the features from this file"
+            f"the features are of {len(source.identities)} prompts, {path} has {len(wanted)}, and "
+            f"{same} of them stand in one place with the same tokens; make the features from "
+            "this file"
         )
 
 
