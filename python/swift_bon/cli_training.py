@@ -139,7 +139,7 @@ def train(
     schedule: Annotated[str | None, typer.Option(help="cosine (the default) or constant.")] = None,
     warmup: Annotated[float | None, typer.Option(help="Share of the steps; 0.05.")] = None,
     epochs: Annotated[int | None, typer.Option(help="At most; 12.")] = None,
-    patience: Annotated[int | None, typer.Option(help="Epochs without a better one; 4.")] = None,
+    patience: Annotated[int | None, typer.Option(help="Epochs without a better one; 12.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Candidates a step; 256.")] = None,
     validation: Annotated[float | None, typer.Option(help="Share of the prompts; 0.15.")] = None,
     select_by: Annotated[str | None, typer.Option(help="loss (the default) or best_of_n.")] = None,

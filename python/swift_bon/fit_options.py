@@ -26,7 +26,7 @@ class FitOptions:
     schedule: str = "cosine"
     warmup: float = 0.05
     epochs: int = 12
-    patience: int = 4
+    patience: int = 12
     batch_size: int = 256
     validation: float = 0.15
     gated: bool = True

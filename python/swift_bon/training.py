@@ -65,7 +65,8 @@ def train_reward_head(
         schedule, warmup: "cosine" or "constant", after a linear warm-up over a share of the steps.
         validation: share of the prompts held out, by group, to choose epoch and head by.
         select_by: "loss" or "best_of_n", on the held-out prompts.
-        patience: epochs without a better one, after which a head is done.
+        patience: epochs without a better one, after which a head is done. The best ones come late
+            with the cosine schedule, so by default no head is done before the last.
         gated: with the gate, or a plain average of the rewards.
         layers: the hidden states to read; None takes all that the features have.
         standardize: fit to standardised features; the saved head has it folded in.
