@@ -1,5 +1,6 @@
 """What the tests of features share: a tiny model, tiny candidates, and processes to be killed."""
 
+import dataclasses
 import functools
 import itertools
 import multiprocessing
@@ -16,7 +17,7 @@ from torch import Tensor
 from swift_bon import extraction, store_files
 from swift_bon.candidates import PromptCandidates, StoredCandidate, append_candidates, write_header
 from swift_bon.features import FeatureSource
-from swift_bon.model_features import ModelFeatures
+from swift_bon.model_features import ModelFeatures, feature_spec
 from swift_bon.prompts import render_prompts
 from swift_bon.tasks import load_task
 from tiny_models import EOS, tiny_model, tiny_tokenizer
@@ -157,3 +158,31 @@ def _extract_with_faults(sender, path: Path, folder: Path, faults: dict) -> None
         sender.send(f"{type(error).__name__}: {error}")
     else:
         sender.send("done")
+
+
+FEW_PROMPTS = random_prompts(12)
+
+
+def spec_of(model=None, layers=None, scored_tokens="fed", dtype="float32", projection=None):
+    spec = feature_spec(model or shared_model(), layers, scored_tokens, dtype, False)
+    return dataclasses.replace(spec, projection=projection)
+
+
+def features_of(spec, *, model=None, prompts=FEW_PROMPTS, **settings) -> ModelFeatures:
+    return ModelFeatures(model or shared_model(), tiny_tokenizer(), prompts, spec, **settings)
+
+
+def long_prompts(num_prompts: int, num_candidates: int, num_tokens: int):
+    draw = random.Random(0)
+    return [
+        PromptCandidates(
+            prompt.id,
+            prompt.prompt,
+            "",
+            [
+                StoredCandidate("", [draw.randrange(6, 60) for _ in range(num_tokens)], True, None)
+                for _ in range(num_candidates)
+            ],
+        )
+        for prompt in random_prompts(num_prompts)
+    ]

@@ -1,45 +1,31 @@
 """Features straight from the model: its states, packed by prompt, in the dtype that was asked."""
 
-import dataclasses
-import random
-
 import pytest
 import torch
 
 from feature_cases import (
-    RARE_TOKEN,
+    FEW_PROMPTS,
     assert_same_features,
     features_by_prompt,
-    named_model,
+    features_of,
     own_states,
     random_prompts,
     shared_model,
+    spec_of,
     write_candidates,
 )
 from swift_bon import features as features_module
 from swift_bon import forward, model_features, packing
-from swift_bon.candidates import PromptCandidates, StoredCandidate
 from swift_bon.features import DEVIATION_FLOOR, divide_moments, sum_moments
-from swift_bon.model_features import ModelFeatures, feature_spec, stream_features
+from swift_bon.model_features import feature_spec, stream_features
 from swift_bon.projection import Projection, Scaling
-from tiny_models import EOS, tiny_tokenizer
-
-PROMPTS = random_prompts(12)
-
-
-def spec_of(model=None, layers=None, scored_tokens="fed", dtype="float32", projection=None):
-    spec = feature_spec(model or shared_model(), layers, scored_tokens, dtype, False)
-    return dataclasses.replace(spec, projection=projection)
-
-
-def features_of(spec, *, model=None, prompts=PROMPTS, **settings) -> ModelFeatures:
-    return ModelFeatures(model or shared_model(), tiny_tokenizer(), prompts, spec, **settings)
+from tiny_models import tiny_tokenizer
 
 
 def expected_features(spec, model=None):
     """From forwards of one candidate each."""
     expected = {}
-    for prompt in PROMPTS:
+    for prompt in FEW_PROMPTS:
         expected[prompt.id] = []
         for states in own_states(model or shared_model(), prompt, spec.scored_tokens):
             layers = states[list(spec.layers)]
@@ -77,7 +63,7 @@ SPECS = {
 @pytest.mark.parametrize("case", SPECS)
 def test_features_are_those_of_the_models_own_states(case):
     spec = spec_of(**SPECS[case])
-    features = features_by_prompt(features_of(spec, batch_size=7, shard_bytes=4000), PROMPTS)
+    features = features_by_prompt(features_of(spec, batch_size=7, shard_bytes=4000), FEW_PROMPTS)
     expected = expected_features(spec)
     assert_same_features(features, expected, rtol=1e-4, atol=1e-4)
     assert {values.shape[1] for rows in features.values() for values in rows} == {spec.dim}
@@ -85,12 +71,12 @@ def test_features_are_those_of_the_models_own_states(case):
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float8"])
 def test_narrow_dtypes_are_rounded_once(dtype):
-    exact = features_by_prompt(features_of(spec_of()), PROMPTS)
+    exact = features_by_prompt(features_of(spec_of()), FEW_PROMPTS)
     kind = model_features.DTYPES[dtype]
     expected = {name: [v.to(kind).float() for v in rows] for name, rows in exact.items()}
     features = features_of(spec_of(dtype=dtype))
     assert features.read(0).states.dtype == kind
-    assert_same_features(features_by_prompt(features, PROMPTS), expected)
+    assert_same_features(features_by_prompt(features, FEW_PROMPTS), expected)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
@@ -134,11 +120,11 @@ def test_only_wanted_prompts_are_computed(monkeypatch):
 def test_shards_hold_every_prompt_once_and_as_much_as_asked():
     spec = spec_of()
     shards = features_of(spec, shard_bytes=9000).shards
-    assert sorted(p for shard in shards for p in shard.prompts) == list(range(len(PROMPTS)))
+    assert sorted(p for shard in shards for p in shard.prompts) == list(range(len(FEW_PROMPTS)))
     assert len(shards) > 3
     for shard in shards:
-        assert shard.num_candidates == [len(PROMPTS[p].candidates) for p in shard.prompts]
-        lengths = [[len(c.token_ids) - 1 for c in PROMPTS[p].candidates] for p in shard.prompts]
+        assert shard.num_candidates == [len(FEW_PROMPTS[p].candidates) for p in shard.prompts]
+        lengths = [[len(c.token_ids) - 1 for c in FEW_PROMPTS[p].candidates] for p in shard.prompts]
         assert shard.num_tokens == sum(map(sum, lengths))
         assert (shard.num_tokens - sum(lengths[-1])) * spec.token_bytes < 9000
     assert all(shard.num_tokens * spec.token_bytes >= 9000 for shard in shards[:-1])
@@ -149,9 +135,11 @@ def test_the_order_follows_from_the_ids():
         shards = features_of(spec_of(), prompts=prompts, shard_bytes=1).shards
         return [prompts[p].id for shard in shards for p in shard.prompts]
 
-    assert ids(PROMPTS) == ids(PROMPTS[::-1])
-    assert ids(PROMPTS) != [prompt.id for prompt in PROMPTS]
-    assert ids(PROMPTS[:6]) == [name for name in ids(PROMPTS) if name in ids(PROMPTS[:6])]
+    assert ids(FEW_PROMPTS) == ids(FEW_PROMPTS[::-1])
+    assert ids(FEW_PROMPTS) != [prompt.id for prompt in FEW_PROMPTS]
+    assert ids(FEW_PROMPTS[:6]) == [
+        name for name in ids(FEW_PROMPTS) if name in ids(FEW_PROMPTS[:6])
+    ]
 
 
 def test_a_shard_without_scored_tokens():
@@ -161,88 +149,6 @@ def test_a_shard_without_scored_tokens():
     assert states.shape == (0, 128)
     assert offsets.tolist() == [0, 0]
     assert sum_moments(states).tolist() == torch.zeros(2, 128).tolist()
-
-
-def test_moments_are_of_all_tokens_or_of_enough(monkeypatch):
-    features = features_of(spec_of(), shard_bytes=9000)
-    values = torch.cat([features.read(n).states for n in range(len(features.shards))]).double()
-    mean, deviation = features.moments()
-    torch.testing.assert_close(mean.double(), values.mean(dim=0), rtol=1e-4, atol=1e-5)
-    exact = values.std(dim=0, correction=0)
-    torch.testing.assert_close(deviation.double(), exact, rtol=1e-4, atol=1e-5)
-    monkeypatch.setattr(model_features, "SAMPLE_TOKENS", 30)
-    few = torch.cat([torch.cat(layers, dim=1) for layers in features.sample(0)])
-    assert 30 <= len(few) < len(values)
-    torch.testing.assert_close(features.moments().mean, few.mean(dim=0), rtol=1e-4, atol=1e-5)
-
-
-def drawn_by(features, monkeypatch, seed=0):
-    """The responses of a sample, and how many tokens came of it."""
-    drawn = []
-    run = features.states
-    with monkeypatch.context() as patch:
-        patch.setattr(features, "states", lambda found: drawn.extend(found) or run(found))
-        num_tokens = sum(len(layers[0]) for layers in features.sample(seed))
-    return drawn, num_tokens
-
-
-def test_a_sample_is_of_many_prompts(monkeypatch):
-    """One candidate of each, round after round, a few tokens of each."""
-    prompts = long_prompts(num_prompts=10, num_candidates=8, num_tokens=20)
-    features = features_of(spec_of(), prompts=prompts)
-    monkeypatch.setattr(model_features, "RESPONSE_TOKENS", 6)
-    monkeypatch.setattr(model_features, "SAMPLE_TOKENS", 6 * 8)
-    drawn, num_tokens = drawn_by(features, monkeypatch)
-    assert len({response.prompt for response in drawn}) == len(drawn) == 8
-    assert num_tokens == 6 * 8
-    other, _ = drawn_by(features, monkeypatch, seed=1)
-    assert [r.prompt for r in other] != [r.prompt for r in drawn]
-    monkeypatch.setattr(model_features, "SAMPLE_TOKENS", 6 * 25)
-    drawn, num_tokens = drawn_by(features, monkeypatch)
-    assert len({r.prompt for r in drawn[:10]}) == len({r.prompt for r in drawn[10:20]}) == 10
-    assert len({(r.prompt, tuple(r.token_ids)) for r in drawn}) == len(drawn) == 25
-    assert num_tokens == 6 * 25
-    monkeypatch.setattr(model_features, "SAMPLE_TOKENS", 10**9)
-    drawn, num_tokens = drawn_by(features, monkeypatch)
-    assert len(drawn) == 80 and num_tokens == 6 * 80
-
-
-def long_prompts(num_prompts: int, num_candidates: int, num_tokens: int):
-    draw = random.Random(0)
-    return [
-        PromptCandidates(
-            prompt.id,
-            prompt.prompt,
-            "",
-            [
-                StoredCandidate("", [draw.randrange(6, 60) for _ in range(num_tokens)], True, None)
-                for _ in range(num_candidates)
-            ],
-        )
-        for prompt in random_prompts(num_prompts)
-    ]
-
-
-def test_sampled_tokens_are_spaced_evenly(monkeypatch):
-    monkeypatch.setattr(model_features, "RESPONSE_TOKENS", 4)
-    assert model_features._thin([3, 8, 4]).tolist() == [0, 1, 2, 3, 5, 7, 9, 11, 12, 13, 14]
-    assert model_features._thin([10]).tolist() == [0, 2, 5, 7]
-
-
-def test_a_sample_of_several_devices_is_moved_to_one(monkeypatch):
-    features = features_of(spec_of())
-    moved = []
-    whole = torch.Tensor.to
-
-    def record(self, *args, **kwargs):
-        moved.append(args)
-        return whole(self, *args, **kwargs)
-
-    found = next(features.states(features.responses(1)))
-    monkeypatch.setattr(features, "states", lambda responses: iter([found]))
-    monkeypatch.setattr(torch.Tensor, "to", record)
-    layers = next(features.sample(0))
-    assert moved.count((found.layers[0].device,)) == 2 * len(layers)  # its rows, then itself
 
 
 def test_what_memory_allowed_is_kept_for_the_next_shard(monkeypatch):
@@ -307,70 +213,12 @@ def test_a_shard_holds_the_candidates_of_a_forward(monkeypatch):
     assert max(len(shard.prompts) for shard in asked if shard.num_tokens) <= 2
 
 
-@pytest.mark.parametrize("ids", [[-1], [7, 10**6], [True]])
-def test_tokens_of_another_model(ids):
-    said = StoredCandidate("", ids, True, None)
-    prompt = PromptCandidates("a", "one", "", [PROMPTS[1].candidates[0], said])
-    with pytest.raises(ValueError, match="candidate 1 of prompt 'a' has token ids .*; load the mo"):
-        features_of(spec_of(), prompts=[prompt])
-
-
-def test_texts_beyond_the_context():
-    model = named_model()
-    (prompt,) = long_prompts(1, 1, 20)
-    (ids,) = features_of(spec_of(), prompts=[prompt])._rendered
-    for context in (len(ids) + 20, len(ids) + 19):
-        model.config.max_position_embeddings = context
-        if context == len(ids) + 20:
-            features_of(spec_of(), model=model, prompts=[prompt])
-            continue
-        with pytest.raises(ValueError, match=f"candidate 0 of prompt .*the model, {context}; leav"):
-            features_of(spec_of(), model=model, prompts=[prompt])
-
-
 def test_what_hardly_moves_is_not_blown_up():
     states = torch.full((3000, 2), 7.0)
     states[:, 1] = torch.arange(3000.0)
     mean, deviation = divide_moments(sum_moments(states), 3000)
     assert mean[0] == 7 and deviation[0] == torch.tensor(DEVIATION_FLOOR)
     torch.testing.assert_close(deviation[1], states[:, 1].std(correction=0), rtol=1e-5, atol=0)
-
-
-def with_rare_token(prompts, position):
-    """One candidate of one prompt says what no other says."""
-    prompt = prompts[position]
-    said = StoredCandidate("", [9, RARE_TOKEN, 9, EOS], False, None)
-    changed = PromptCandidates(prompt.id, prompt.prompt, "", [*prompt.candidates, said])
-    return [*prompts[:position], changed, *prompts[position + 1 :]]
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float16", "float8"])
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-@pytest.mark.parametrize("layers", [None, [0], [3]], ids=["all", "first", "last"])
-def test_a_state_that_is_not_finite_names_the_prompt(dtype, value, layers):
-    model = named_model()
-    model.get_input_embeddings().weight.data[RARE_TOKEN] = value
-    for position in (0, 5, 11):
-        prompts = with_rare_token(PROMPTS, position)
-        spec = spec_of(model, layers, dtype=dtype)
-        with pytest.raises(ValueError, match="is NaN or infinite; load the model in") as error:
-            features_of(spec, model=model, prompts=prompts).read(0)
-        assert repr(prompts[position].id) in str(error.value)
-
-
-def test_states_that_exceed_the_dtype():
-    model = named_model()
-    model.get_input_embeddings().weight.data[RARE_TOKEN] = 1e5
-    prompts = with_rare_token(PROMPTS, 5)
-    with pytest.raises(ValueError, match=r"reach 1e\+05, more than float16 can hold; take bfloat1"):
-        features_of(spec_of(model, dtype="float16"), model=model, prompts=prompts).read(0)
-    large = Projection(1e6 * torch.ones(1, 5, 128), torch.zeros(1, 5))
-    with pytest.raises(ValueError, match="^projected .* float16 can hold; take bfloat16$"):
-        features_of(spec_of(dtype="float16", projection=large)).read(0)
-    for dtype in ("float32", "bfloat16", "float8"):
-        pack = features_of(spec_of(model, dtype=dtype), model=model, prompts=prompts).read(0)
-        assert pack.states.float().max() == {"float8": 448.0}.get(dtype, pack.states.float().max())
-        assert pack.states.float().isfinite().all()
 
 
 def test_spec_of_a_model():
@@ -392,12 +240,12 @@ D = (128, 256)
 
 
 def test_of_a_file(tmp_path):
-    path = write_candidates(tmp_path / "a.jsonl", PROMPTS)
+    path = write_candidates(tmp_path / "a.jsonl", FEW_PROMPTS)
     features = stream_features(shared_model(), tiny_tokenizer(), path, layers=[2], batch_size=3)
     assert features.spec == spec_of(layers=[2])
     expected = expected_features(features.spec)
-    assert_same_features(features_by_prompt(features, PROMPTS), expected, rtol=1e-4, atol=1e-4)
-    other = write_candidates(tmp_path / "b.jsonl", PROMPTS, model="other/model")
+    assert_same_features(features_by_prompt(features, FEW_PROMPTS), expected, rtol=1e-4, atol=1e-4)
+    other = write_candidates(tmp_path / "b.jsonl", FEW_PROMPTS, model="other/model")
     with pytest.raises(ValueError, match="written by the model 'other/model'"):
         stream_features(shared_model(), tiny_tokenizer(), other)
     with pytest.raises(ValueError, match="batch_size is 0"):

@@ -227,7 +227,6 @@ def check_training_data(prompts: Sequence, header: dict, name: str, path) -> Non
 
 
 def check_same_settings(earlier: dict, settings: dict, where, what_to_do: str) -> None:
-    """A run goes on only with what it was begun with."""
     differing = [n for n in settings if dumps(earlier.get(n)) != dumps(settings[n])]
     if differing:
         raise ValueError(
