@@ -52,3 +52,19 @@ def many_splits(monkeypatch, workspaces):
             monkeypatch.setattr(module, "num_multiprocessors", lambda device: number)
 
     return set_multiprocessors
+
+
+@pytest.fixture
+def forwarded(monkeypatch) -> list[int]:
+    """How many candidates each forward of the test had."""
+    from swift_bon import forward
+
+    counts = []
+    run = forward._forward
+
+    def record(model, rendered, responses, layers, pad_id):
+        counts.append(len(responses))
+        return run(model, rendered, responses, layers, pad_id)
+
+    monkeypatch.setattr(forward, "_forward", record)
+    return counts

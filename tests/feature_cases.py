@@ -11,6 +11,7 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -121,6 +122,13 @@ def extract(path: Path, folder: Path, model=None, tokenizer=None, **changes):
     return extraction.extract_features(
         model, tokenizer or tiny_tokenizer(), path, folder, **settings
     )
+
+
+def store_of_small_shards(folder: Path, prompts: list[PromptCandidates]) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        with_small_shards(patch)
+        extract(write_candidates(folder / "a.jsonl", prompts), folder / "store")
+    return folder / "store"
 
 
 def start_extraction(path: Path, folder: Path, **faults):

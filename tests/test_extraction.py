@@ -17,7 +17,7 @@ from feature_cases import (
     with_small_shards,
     write_candidates,
 )
-from swift_bon import extraction, forward, store_writer
+from swift_bon import extraction, store_writer
 from swift_bon.candidates import append_candidates
 from swift_bon.extraction import extract_features, open_features, weights_digest
 from swift_bon.store_files import keep_entries, read_entries, read_index
@@ -34,20 +34,6 @@ def path(tmp_path):
 @pytest.fixture
 def folder(tmp_path):
     return tmp_path / "store"
-
-
-@pytest.fixture
-def forwarded(monkeypatch) -> list[int]:
-    """How many candidates each forward of the test had."""
-    counts = []
-    run = forward._forward
-
-    def record(model, rendered, responses, layers, pad_id):
-        counts.append(len(responses))
-        return run(model, rendered, responses, layers, pad_id)
-
-    monkeypatch.setattr(forward, "_forward", record)
-    return counts
 
 
 @pytest.mark.parametrize("scored_tokens", ["fed", "response"])

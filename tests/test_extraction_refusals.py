@@ -13,7 +13,6 @@ from feature_cases import (
     shared_model,
     write_candidates,
 )
-from swift_bon import forward
 from swift_bon.candidates import PromptCandidates, write_header
 from swift_bon.extraction import weights_digest
 from tiny_models import CHAT_TEMPLATE, tiny_tokenizer
@@ -29,20 +28,6 @@ def path(tmp_path):
 @pytest.fixture
 def folder(tmp_path):
     return tmp_path / "store"
-
-
-@pytest.fixture
-def forwarded(monkeypatch) -> list[int]:
-    """How many candidates each forward of the test had."""
-    counts = []
-    run = forward._forward
-
-    def record(model, rendered, responses, layers, pad_id):
-        counts.append(len(responses))
-        return run(model, rendered, responses, layers, pad_id)
-
-    monkeypatch.setattr(forward, "_forward", record)
-    return counts
 
 
 def test_settings_of_a_second_run(path, folder):

@@ -15,7 +15,7 @@ from feature_cases import (
     features_by_prompt,
     random_prompts,
     shared_model,
-    with_small_shards,
+    store_of_small_shards,
     write_candidates,
 )
 from swift_bon import store
@@ -43,12 +43,7 @@ PROMPTS = random_prompts(24)
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
-    """A store of many small shards."""
-    folder = tmp_path_factory.mktemp("original")
-    with pytest.MonkeyPatch.context() as patch:
-        with_small_shards(patch)
-        extract(write_candidates(folder / "a.jsonl", PROMPTS), folder / "store")
-    return folder / "store"
+    return store_of_small_shards(tmp_path_factory.mktemp("original"), PROMPTS)
 
 
 @pytest.fixture

@@ -12,11 +12,9 @@ from safetensors.torch import load_file
 
 from feature_cases import (
     EXACT,
-    extract,
     features_by_prompt,
     random_prompts,
-    with_small_shards,
-    write_candidates,
+    store_of_small_shards,
 )
 from swift_bon.checksums import with_checksum
 from swift_bon.store import FeatureStore
@@ -32,12 +30,7 @@ PROMPTS = random_prompts(24)
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
-    """A store of several small shards."""
-    folder = tmp_path_factory.mktemp("original")
-    with pytest.MonkeyPatch.context() as patch:
-        with_small_shards(patch)
-        extract(write_candidates(folder / "a.jsonl", PROMPTS), folder / "store")
-    return folder / "store"
+    return store_of_small_shards(tmp_path_factory.mktemp("original"), PROMPTS)
 
 
 @pytest.fixture

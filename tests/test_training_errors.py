@@ -2,10 +2,9 @@
 
 import pytest
 
-from feature_cases import shared_model, write_candidates
+from feature_cases import extract, shared_model, write_candidates
 from fit_cases import TRAINING, PlantedSource, begin_fit, planted_prompts, with_verdicts
 from swift_bon.candidates import read_candidates, read_header, write_header
-from swift_bon.extraction import extract_features
 from swift_bon.model_features import stream_features
 from swift_bon.store import FeatureStore
 from swift_bon.training import train_reward_head
@@ -26,9 +25,7 @@ def path(prompts, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def store(path, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("store")
-    settings = {"projection": None, "dtype": "float32", "say": lambda text: None}
-    return extract_features(shared_model(), tiny_tokenizer(), path, folder, **settings).folder
+    return extract(path, tmp_path_factory.mktemp("store"), projection=None, dtype="float32").folder
 
 
 def test_unknown_option(path, store, tmp_path):

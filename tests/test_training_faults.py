@@ -12,13 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from feature_cases import shared_model, write_candidates
+from feature_cases import extract, write_candidates
 from fit_cases import TRAINING, planted_prompts, with_verdicts
 from swift_bon import fitting, store_files, training
-from swift_bon.extraction import extract_features
 from swift_bon.fit_checkpoint import CHECKPOINT_NAME
 from swift_bon.training import train_reward_head
-from tiny_models import tiny_tokenizer
 
 SETTINGS = {**TRAINING, "learning_rates": (0.03, 0.01), "epochs": 3, "batch_size": 32}
 
@@ -35,9 +33,7 @@ def path(prompts, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def store(path, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("store")
-    settings = {"projection": None, "dtype": "float32", "say": lambda text: None}
-    return extract_features(shared_model(), tiny_tokenizer(), path, folder, **settings).folder
+    return extract(path, tmp_path_factory.mktemp("store"), projection=None, dtype="float32").folder
 
 
 @pytest.fixture(scope="module")
