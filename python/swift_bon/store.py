@@ -17,7 +17,7 @@ from swift_bon.checksums import (
     tensor_sha256,
 )
 from swift_bon.features import DTYPES, Moments, Pack, Shard, divide_moments, identities
-from swift_bon.store_files import ShardEntry, read_entries, read_index
+from swift_bon.store_files import ShardEntry, check_same_tokens, read_entries, read_index
 
 
 class FeatureStore:
@@ -47,11 +47,8 @@ class FeatureStore:
             check_file(self.folder / entry.file, entry.num_bytes)
             wanted = [positions.get(stored.id, -1) for stored in entry.prompts]
             for position, stored in zip(wanted, entry.prompts, strict=True):
-                if position >= 0 and stored.digest != prompts[position].digest:
-                    raise ValueError(
-                        f"{self.folder} has other tokens for the prompt {stored.id!r} than the "
-                        "candidates; extract these candidates into another folder"
-                    )
+                if position >= 0:
+                    check_same_tokens(self.folder, stored, self.identities[position][1])
             found.update(wanted)
             counts = [stored.num_candidates for stored in entry.prompts]
             self._entries.append(entry)

@@ -228,6 +228,15 @@ def keep_entries(folder: Path, is_kept: Callable[[ShardEntry], bool]) -> list[Sh
     return kept
 
 
+def check_same_tokens(folder: Path, stored: StoredPrompt, digest: str) -> None:
+    """The candidates of a prompt are those whose features were stored."""
+    if stored.digest != digest:
+        raise ValueError(
+            f"{folder} has other tokens for the prompt {stored.id!r} than the candidates; extract "
+            "these candidates into another folder"
+        )
+
+
 def has_size(folder: Path, entry: ShardEntry) -> bool:
     path = folder / entry.file
     return path.is_file() and path.stat().st_size == entry.num_bytes

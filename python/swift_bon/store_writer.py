@@ -21,6 +21,7 @@ from swift_bon.store import FeatureStore
 from swift_bon.store_files import (
     INDEX_NAME,
     ShardEntry,
+    check_same_tokens,
     has_size,
     keep_entries,
     new_files,
@@ -82,8 +83,7 @@ def _write(folder, prompts, spec, made_from, make_source, say) -> None:
     if missing:
         _check_disk(missing, spec, made_from, folder, say)
     if is_new:
-        plain = make_source(prompts, dataclasses.replace(spec, dtype="float32"))
-        spec = dataclasses.replace(spec, projection=_find(plain, spec, made_from))
+        spec = _with_projection(prompts, spec, made_from, make_source)
         write_index(folder, spec, made_from)
     if not missing:
         return
@@ -97,14 +97,15 @@ def _write(folder, prompts, spec, made_from, make_source, say) -> None:
             progress.update(shard.num_tokens)
 
 
-def _find(source: StateSource, spec: FeatureSpec, made_from: dict[str, Any]):
-    """The projection that is wanted, if any."""
+def _with_projection(prompts, spec: FeatureSpec, made_from, make_source) -> FeatureSpec:
+    """The spec with the projection that is wanted, if any."""
     kind, dim, seed = (made_from[name] for name in ("projection", "projection_dim", "seed"))
-    if kind is not None:
-        return find_projection(source.sample(seed), kind, dim, seed)
-    if spec.dtype == "float8":  # as they are, the states exceed what 8 bits can hold
-        return find_scaling(source.sample(seed))
-    return None
+    if kind is None and spec.dtype != "float8":
+        return spec
+    sample = make_source(prompts, dataclasses.replace(spec, dtype="float32")).sample(seed)
+    if kind is None:  # as they are, the states exceed what 8 bits can hold
+        return dataclasses.replace(spec, projection=find_scaling(sample))
+    return dataclasses.replace(spec, projection=find_projection(sample, kind, dim, seed))
 
 
 def _same_store(folder: Path, spec: FeatureSpec, made_from: dict[str, Any]) -> FeatureSpec:
@@ -123,13 +124,10 @@ def _same_store(folder: Path, spec: FeatureSpec, made_from: dict[str, Any]) -> F
 def missing_prompts(
     prompts: Sequence[PromptCandidates], entries: Sequence[ShardEntry], folder: Path
 ) -> list[PromptCandidates]:
-    stored = {prompt.id: prompt.digest for entry in entries for prompt in entry.prompts}
+    stored = {prompt.id: prompt for entry in entries for prompt in entry.prompts}
     for prompt in prompts:
-        if prompt.id in stored and stored[prompt.id] != prompt.digest:
-            raise ValueError(
-                f"{folder} has other tokens for the prompt {prompt.id!r} than the candidates; "
-                "extract these candidates into another folder"
-            )
+        if prompt.id in stored:
+            check_same_tokens(folder, stored[prompt.id], prompt.digest)
     return [prompt for prompt in prompts if prompt.id not in stored]
 
 
