@@ -1,20 +1,21 @@
 """Candidates files: what is written is read back, and damage is named."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from swift_bon.candidates import (
-    PromptCandidates,
-    StoredCandidate,
+from swift_bon.candidate_files import (
     append_candidates,
-    drop_torn_line,
     header_path,
+    iterate_candidates,
     read_candidates,
     read_header,
+    replace_candidates,
     write_header,
-    write_whole,
 )
+from swift_bon.candidates import PromptCandidates, StoredCandidate, TokenScores
+from swift_bon.files import drop_torn_line, write_whole
 
 
 def prompt(number: int) -> PromptCandidates:
@@ -168,3 +169,78 @@ def test_write_whole_leaves_the_old_file_when_it_fails(tmp_path):
     with pytest.raises(UnicodeEncodeError):
         write_whole(path, "new \ud800")
     assert path.read_text() == "old"
+
+
+# Token scores.
+
+SCORED = StoredCandidate(
+    "ab\U0001f600",
+    [7, 8, 2],
+    True,
+    None,
+    {},
+    TokenScores([1, 2, 0], [0.5, -1.0, None], [1, 0.2, None]),
+)
+
+
+def test_token_scores_round_trip(tmp_path):
+    path = tmp_path / "a.jsonl"
+    prompts = [PromptCandidates("a", "p", "", [SCORED, StoredCandidate("", [], False)])]
+    append_candidates(path, prompts)
+    assert read_candidates(path) == prompts
+    assert "token_scores" not in json.loads(path.read_text())["candidates"][1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lengths": [1, 2]}, "token_scores of candidate 0 are not 3 a list"),
+        ({"gates": 1}, "token_scores of candidate 0 are not 3 a list"),
+        ({"lengths": [1, 2, 1]}, "do not add up to the text's"),
+        ({"lengths": [1, 3, -1]}, "do not add up to the text's"),
+        ({"lengths": [1, 2.0, 0]}, "do not add up to the text's"),
+        ({"rewards": [1, "2", 3]}, "are not numbers or null"),
+        ({"gates": [1, True, 3]}, "are not numbers or null"),
+        ({"gates": None}, "has no 'gates'"),
+        ({"colour": 1}, "has an unknown 'colour'"),
+    ],
+)
+def test_token_scores_that_do_not_fit(tmp_path, change, message):
+    path = tmp_path / "a.jsonl"
+    append_candidates(path, [PromptCandidates("a", "p", "", [SCORED])])
+    record = json.loads(path.read_text())
+    candidate = record["candidates"][0]
+    candidate["token_scores"] = changed(candidate["token_scores"], change)
+    path.write_text(json.dumps(record) + "\n")
+    with pytest.raises(ValueError, match=f"line 1 of .*{message}"):
+        read_candidates(path)
+
+
+def test_replacing_reads_the_old_file_meanwhile(tmp_path):
+    path = tmp_path / "a.jsonl"
+    append_candidates(path, [prompt(1), prompt(2)])
+    replace_candidates(path, (replace(p, prompt="new") for p in iterate_candidates(path)))
+    assert read_candidates(path) == [replace(p, prompt="new") for p in (prompt(1), prompt(2))]
+
+
+def test_replacing_that_fails_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.jsonl"
+    append_candidates(path, [prompt(1)])
+
+    def fail():
+        yield prompt(2)
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        replace_candidates(path, fail())
+    assert read_candidates(path) == [prompt(1)]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("change", [{"text": 3}, {"answer": ["a"]}])
+def test_text_and_answer_are_strings(tmp_path, change):
+    record = {"id": "a", "prompt": "p", "candidates": [{**GOOD, **change}]}
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(record) + "\n")
+    with pytest.raises(ValueError, match="line 1 of .*text or answer of candidate 0 is not a str"):
+        read_candidates(path)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from swift_bon.candidates import read_candidates
+from swift_bon.candidate_files import read_candidates
 from swift_bon.cli import app
 from swift_kernels import RewardHead
 from tiny_models import tiny_model, tiny_tokenizer

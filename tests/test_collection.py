@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from swift_bon import collection
-from swift_bon.candidates import read_candidates, read_header
+from swift_bon.candidate_files import read_candidates, read_header
 from swift_bon.collection import collect
 from swift_bon.tasks import load_task
 from swift_kernels import RewardHead

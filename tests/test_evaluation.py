@@ -6,7 +6,8 @@ import json
 import pytest
 from rich.console import Console
 
-from swift_bon.candidates import PromptCandidates, StoredCandidate, append_candidates
+from swift_bon.candidate_files import append_candidates
+from swift_bon.candidates import PromptCandidates, StoredCandidate
 from swift_bon.evaluation import evaluate, evaluate_candidates, print_evaluation
 
 

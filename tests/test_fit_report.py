@@ -154,7 +154,7 @@ def test_a_failed_write_leaves_the_old_picture(tmp_path, monkeypatch):
         assert source.parent == path.parent  # a rename is whole within one file system only
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("swift_bon.candidates.os.replace", disk_is_full)
+    monkeypatch.setattr("swift_bon.files.os.replace", disk_is_full)
     with pytest.raises(OSError, match="No space left"):
         plot_curves(make_report([one_fit(0, 2e-4, 2, 1)]), path)
     assert path.read_bytes() == b"old"

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from feature_cases import random_prompts, write_candidates
-from swift_bon.candidates import read_labels
+from swift_bon.candidate_files import read_labels
 from swift_bon.groups import groups_of, split_rank
 from swift_bon.tasks import TASKS
 

@@ -7,7 +7,8 @@ import torch
 
 from feature_cases import own_states, shared_model, write_candidates
 from fit_cases import TRAINING, planted_prompts, with_verdicts
-from swift_bon.candidates import PromptCandidates, StoredCandidate, write_header
+from swift_bon.candidate_files import write_header
+from swift_bon.candidates import PromptCandidates, StoredCandidate
 from swift_bon.extraction import extract_features
 from swift_bon.groups import groups_of
 from swift_bon.labels import label_prompts

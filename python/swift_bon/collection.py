@@ -6,16 +6,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from swift_bon.candidates import (
-    PromptCandidates,
-    StoredCandidate,
+from swift_bon.candidate_files import (
     append_candidates,
-    drop_torn_line,
     header_path,
     read_candidates,
     read_header,
     write_header,
 )
+from swift_bon.candidates import PromptCandidates, StoredCandidate
 from swift_bon.checks import (
     check_head_fits,
     check_limit,
@@ -23,6 +21,7 @@ from swift_bon.checks import (
     check_same_settings,
     model_name,
 )
+from swift_bon.files import drop_torn_line
 from swift_bon.generation import Candidate, sample_candidates
 from swift_bon.tasks import Question, Task, load_task
 from swift_kernels import RewardHead

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from swift_bon.candidates import PromptCandidates, read_candidates
+from swift_bon.candidate_files import read_candidates
+from swift_bon.candidates import PromptCandidates
 from swift_bon.statistics import (
     Interval,
     auroc,

@@ -9,7 +9,8 @@ from typing import Any
 from torch import nn
 from tqdm import tqdm
 
-from swift_bon.candidates import PromptCandidates, read_candidates, read_header
+from swift_bon.candidate_files import read_candidates, read_header
+from swift_bon.candidates import PromptCandidates
 from swift_bon.checks import check_training_data, model_name
 from swift_bon.features import DTYPES, FeatureSpec
 from swift_bon.forward import count_scored_tokens

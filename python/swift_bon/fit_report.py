@@ -19,7 +19,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from swift_bon.candidates import write_whole
+from swift_bon.files import write_whole
 
 # Distinct without colour vision too, in this order (Okabe and Ito, 2008).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from swift_bon.candidates import PromptCandidates, read_candidates, read_header
+from swift_bon.candidate_files import read_candidates, read_header
+from swift_bon.candidates import PromptCandidates
 from swift_bon.checks import check_prompts, check_training_data, context_length, model_name
 from swift_bon.features import (
     DTYPES,

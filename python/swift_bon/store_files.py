@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from swift_bon.candidates import PromptCandidates, append_lines, drop_torn_line, write_whole
+from swift_bon.candidates import PromptCandidates
 from swift_bon.checksums import (
     MAKE_AGAIN,
     START_OVER,
@@ -35,6 +35,7 @@ from swift_bon.checksums import (
     without_checksum,
 )
 from swift_bon.features import FeatureSpec, Pack, sum_moments
+from swift_bon.files import append_lines, drop_torn_line, write_whole
 from swift_bon.projection import Projection, Scaling
 
 FORMAT = 1

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from swift_bon.candidates import PromptLabels, read_header, read_labels, write_whole
+from swift_bon.candidate_files import read_header, read_labels
+from swift_bon.candidates import PromptLabels
 from swift_bon.checks import check_has_prompts, check_training_data
 from swift_bon.features import FeatureSource, identities
+from swift_bon.files import write_whole
 from swift_bon.fit_checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
 from swift_bon.fit_history import choose_fit
 from swift_bon.fit_options import FitOptions

@@ -1,0 +1,191 @@
+"""Candidates on disk: JSON lines, one prompt a line, and a header file beside them."""
+
+import json
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from swift_bon.candidates import PromptCandidates, PromptLabels, StoredCandidate, TokenScores
+from swift_bon.files import append_lines, whole_file, write_whole
+
+PROMPT_FIELDS = ("id", "prompt", "reference", "candidates")
+CANDIDATE_FIELDS = ("text", "token_ids", "correct", "scores", "answer", "token_scores")
+TOKEN_FIELDS = ("lengths", "rewards", "gates")
+OPTIONAL = {"reference", "answer", "scores", "token_scores"}
+
+
+def header_path(path: Path) -> Path:
+    """`runs/train.jsonl` has its sampling settings in `runs/train.header.json`."""
+    return path.with_name(path.name.removesuffix(".jsonl") + ".header.json")
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The settings the candidates were sampled with.
+
+    Raises:
+        FileNotFoundError, ValueError: no header beside the file, or not JSON.
+    """
+    header = header_path(path)
+    if not header.is_file():
+        raise FileNotFoundError(
+            f"there is no header {header} beside {path}; collect writes both, keep them together"
+        )
+    try:
+        settings = json.loads(header.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{header} is not JSON: {error}") from error
+    if not isinstance(settings, dict) or not all(
+        isinstance(settings.get(name), str) for name in ("model", "task", "split")
+    ):
+        raise ValueError(
+            f"{header} is not a header of candidates: expected the names of model, task and split"
+        )
+    return settings
+
+
+def write_header(path: Path, settings: dict[str, Any]) -> None:
+    write_whole(header_path(path), json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_candidates(path: str | Path) -> list[PromptCandidates]:
+    """All prompts of a file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a line is not what it should be, or an id comes twice; names the line.
+    """
+    return list(iterate_candidates(path))
+
+
+def read_labels(path: str | Path) -> list[PromptLabels]:
+    """All prompts of a file, without their texts and tokens. Raises as `read_candidates`."""
+    return [
+        PromptLabels(prompt.id, prompt.digest, prompt.prompt_digest, prompt.correct)
+        for prompt in iterate_candidates(path)
+    ]
+
+
+def iterate_candidates(path: str | Path) -> Iterator[PromptCandidates]:
+    """One prompt after the other, so that a large file need not be held. As `read_candidates`."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"there is no candidates file {path}; make one with swift-bon collect"
+        )
+    seen: set[str] = set()
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            prompt = _parse_line(line, f"line {number} of {path}")
+            if prompt.id in seen:
+                raise ValueError(f"line {number} of {path}: id {prompt.id!r} comes twice")
+            seen.add(prompt.id)
+            yield prompt
+
+
+def append_candidates(path: Path, prompts: list[PromptCandidates]) -> None:
+    append_lines(path, [_to_line(prompt) for prompt in prompts])
+
+
+def replace_candidates(path: Path, prompts: Iterable[PromptCandidates]) -> None:
+    """Write a file anew, as a whole; the prompts may be read from the old one meanwhile."""
+    with whole_file(path) as file:
+        for prompt in prompts:
+            file.write(_to_line(prompt).encode())
+
+
+def _parse_line(line: bytes, where: str) -> PromptCandidates:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"{where} is not a prompt with candidates: {error}") from error
+    _check_fields(record, PROMPT_FIELDS, "the prompt", where)
+    if not isinstance(record["candidates"], list):
+        raise ValueError(f"{where} is not a prompt with candidates: they are not a list")
+    candidates = [
+        _parse_candidate(candidate, f"candidate {number}", where)
+        for number, candidate in enumerate(record["candidates"])
+    ]
+    prompt = PromptCandidates(**{"reference": "", **record, "candidates": candidates})
+    if not candidates:
+        raise ValueError(f"{where} has no candidates")
+    if not all(isinstance(text, str) for text in (prompt.id, prompt.prompt, prompt.reference)):
+        raise ValueError(f"{where}: id, prompt and reference are not all strings")
+    return prompt
+
+
+def _parse_candidate(record: object, what: str, where: str) -> StoredCandidate:
+    _check_fields(record, CANDIDATE_FIELDS, what, where)
+    candidate = StoredCandidate(**record)
+    if (
+        not isinstance(candidate.correct, bool)
+        or not isinstance(candidate.token_ids, list)
+        or not set(map(type, candidate.token_ids)) <= {int}
+    ):
+        raise ValueError(f"{where}: correct is not true or false, or token_ids not integers")
+    if not isinstance(candidate.text, str) or not isinstance(candidate.answer, str | None):
+        raise ValueError(f"{where}: text or answer of {what} is not a string")
+    if not isinstance(candidate.scores, dict) or not all(
+        isinstance(value, int | float) for value in candidate.scores.values()
+    ):
+        raise ValueError(f"{where}: scores are not all numbers")
+    if candidate.token_scores is None:
+        return candidate
+    token_scores = _parse_token_scores(candidate, what, where)
+    return StoredCandidate(**{**record, "token_scores": token_scores})
+
+
+def _parse_token_scores(candidate: StoredCandidate, what: str, where: str) -> TokenScores:
+    what = f"token_scores of {what}"
+    _check_fields(candidate.token_scores, TOKEN_FIELDS, what, where)
+    found = TokenScores(**candidate.token_scores)
+    num_tokens = len(candidate.token_ids)
+    values = (found.lengths, found.rewards, found.gates)
+    if not all(isinstance(row, list) and len(row) == num_tokens for row in values):
+        raise ValueError(f"{where}: {what} are not {num_tokens} a list, as many as token_ids")
+    numbers = {int, float, type(None)}
+    if not set(map(type, found.rewards)) | set(map(type, found.gates)) <= numbers:
+        raise ValueError(f"{where}: rewards or gates in {what} are not numbers or null")
+    if (
+        not set(map(type, found.lengths)) <= {int}
+        or min(found.lengths, default=0) < 0
+        or sum(found.lengths) != len(candidate.text)
+    ):
+        raise ValueError(f"{where}: lengths in {what} do not add up to the text's")
+    return found
+
+
+def _check_fields(record: object, fields: Collection[str], what: str, where: str) -> None:
+    """A JSON object has its fields and no others."""
+    if not isinstance(record, dict):
+        raise ValueError(f"{where} is not a prompt with candidates: {what} is not an object")
+    missing = [name for name in fields if name not in record and name not in OPTIONAL]
+    faults = [f"has no {name!r}" for name in missing]
+    faults += [f"has an unknown {name!r}" for name in record if name not in fields]
+    if faults:
+        raise ValueError(
+            f"{where} is not a prompt with candidates: {what} {' and '.join(faults)}; expected "
+            f"{', '.join(fields)}"
+        )
+
+
+def _to_line(prompt: PromptCandidates) -> str:
+    record = {
+        "id": prompt.id,
+        "prompt": prompt.prompt,
+        "reference": prompt.reference,
+        "candidates": [_to_record(candidate) for candidate in prompt.candidates],
+    }
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _to_record(candidate: StoredCandidate) -> dict[str, Any]:
+    record = {
+        "text": candidate.text,
+        "token_ids": candidate.token_ids,
+        "correct": candidate.correct,
+        "scores": candidate.scores,
+        "answer": candidate.answer,
+    }
+    if candidate.token_scores is not None:
+        record["token_scores"] = vars(candidate.token_scores)
+    return record
