@@ -173,14 +173,8 @@ def test_write_whole_leaves_the_old_file_when_it_fails(tmp_path):
 
 # Token scores.
 
-SCORED = StoredCandidate(
-    "ab\U0001f600",
-    [7, 8, 2],
-    True,
-    None,
-    {},
-    TokenScores([1, 2, 0], [0.5, -1.0, None], [1, 0.2, None]),
-)
+IN_TOKENS = TokenScores([1, 2, 0], [0.5, -1.0, None], [1, 0.2, None])
+SCORED = StoredCandidate("ab\U0001f600", [7, 8, 2], True, None, {}, IN_TOKENS)
 
 
 def test_token_scores_round_trip(tmp_path):

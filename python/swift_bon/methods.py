@@ -1,4 +1,4 @@
-"""Ways to pick one of N: their names, what the names mean, and which end of a score is the good one.
+"""Ways to pick one of N: their names, what these mean, and which end of a score is the good one.
 
 A score is stored with each candidate under the name of its method. A combination of two scores is
 named after them: "swift+mean_logprob by rank". What is not listed here is an external reward, or a
