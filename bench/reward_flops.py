@@ -15,6 +15,7 @@ from transformers import PreTrainedConfig
 
 from baselines import POLICIES, REWARD_MODELS, RewardModel, build_policy, build_reward_model
 from eager_head import EagerHead
+from swift_bon.caches import CACHE_ARGUMENT, find_cache
 from swift_kernels import RewardHead
 
 ATTENTION_TOLERANCE = 0.01  # some versions turn the rotary angles with a matrix product
@@ -45,8 +46,8 @@ def swift_flops(
     model = build_policy(policy, "meta", small=small)
     config, num_tokens = model.config, prompt_tokens + response_tokens
     input_ids = torch.zeros(1, num_tokens, dtype=torch.long, device="meta")
-    cache = model(input_ids=input_ids[:, :-1], use_cache=True).past_key_values
-    step = count_flops(lambda: model(input_ids=input_ids[:, -1:], past_key_values=cache))
+    cache = find_cache(model(input_ids=input_ids[:, :-1], use_cache=True))
+    step = count_flops(lambda: model(input_ids=input_ids[:, -1:], **{CACHE_ARGUMENT: cache}))
     check_flops(
         f"{policy}, one step", step, forward_flops(config, config.vocab_size, 1, num_tokens)
     )

@@ -13,6 +13,7 @@ from baselines import POLICIES, REWARD_MODELS, RewardModel, build_policy, build_
 from eager_head import EagerHead
 from failures import RUN_ERRORS, note_failure, why
 from oracle import WrongAnswer
+from swift_bon.caches import CACHE_ARGUMENT, find_cache
 from swift_kernels import RewardHead, RunningScore, score_candidates
 from timing import Timing, time_wall
 
@@ -136,12 +137,13 @@ def time_step(model, batch: int, workload: Workload) -> Timing:
     """One more decode step, which feeds the last token of each candidate."""
     num_tokens = workload.prompt_tokens + workload.response_tokens
     input_ids = _random_ids(batch, num_tokens, model.config.vocab_size, workload.device)
-    cache = model(input_ids=input_ids[:, :-1], use_cache=True, logits_to_keep=1).past_key_values
+    outputs = model(input_ids=input_ids[:, :-1], use_cache=True, logits_to_keep=1)
+    cache = find_cache(outputs)
 
     def step() -> Tensor:
-        logits = model(input_ids=input_ids[:, -1:], past_key_values=cache, use_cache=True).logits
+        outputs = model(input_ids=input_ids[:, -1:], **{CACHE_ARGUMENT: cache}, use_cache=True)
         cache.crop(-1)  # the next run feeds the same token again
-        return logits
+        return outputs.logits
 
     _check_finite("a decode step", step())
     return _time(step, workload)

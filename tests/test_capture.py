@@ -10,6 +10,7 @@ import torch
 import transformers
 from torch import nn
 
+from swift_bon.caches import CACHE_ARGUMENT, find_cache
 from swift_bon.capture import Capture, find_decoder_parts, num_hidden_layers
 from tiny_models import ARCHITECTURES, SHAPE, VOCAB, build, tiny_model
 
@@ -79,8 +80,8 @@ def test_states_of_a_decoding_step(name):
     step = torch.tensor([[11], [29], [47]])
     results = []
     for wanted in (False, True):  # a cache is used up by the step
-        cache = forward(model, attention_mask=ATTENTION_MASK, use_cache=True).past_key_values
-        kwargs = {**masks, "past_key_values": cache, "use_cache": True}
+        cache = find_cache(forward(model, attention_mask=ATTENTION_MASK, use_cache=True))
+        kwargs = {**masks, CACHE_ARGUMENT: cache, "use_cache": True}
         if wanted:
             results.append(forward(model, step, output_hidden_states=True, **kwargs).hidden_states)
         else:

@@ -24,8 +24,9 @@ from transformers import (
 from transformers.generation.utils import DeferredStopCheck
 
 from swift_bon import BestOfNDecoding, BestOfNOutput
+from swift_bon.caches import CACHE_ARGUMENT, find_cache
 from swift_bon.capture import find_decoder_parts
-from swift_bon.decoding import ScoredDecoding
+from swift_bon.scored_decoding import ScoredDecoding
 from swift_kernels import RewardHead, score_candidates
 from tiny_models import (
     ARCHITECTURES,
@@ -241,7 +242,7 @@ def test_a_prompt_partly_in_a_cache():
         head,
         [PROMPTS[0]] * N,
         num_return_sequences=1,
-        past_key_values=start.past_key_values,
+        **{CACHE_ARGUMENT: find_cache(start)},
     )
     assert_scored(model, head, output, prompts=[PROMPTS[0]] * N)
 
@@ -474,8 +475,8 @@ def test_the_returned_cache_is_that_of_the_best(scored_tokens):
     for row, prompt in enumerate(PROMPTS):
         ids = prompt + output.sequences[row, PROMPT_LENGTH:].tolist()
         with torch.no_grad():
-            expected = model(input_ids=torch.tensor([ids]), use_cache=True).past_key_values
-        for layer, other in zip(output.past_key_values.layers, expected.layers, strict=True):
+            expected = find_cache(model(input_ids=torch.tensor([ids]), use_cache=True))
+        for layer, other in zip(find_cache(output).layers, expected.layers, strict=True):
             assert layer.keys.shape[0] == len(PROMPTS)
             assert layer.keys.shape[2] == num_fed
             num_ids = num_fed - (PROMPT_LENGTH - len(prompt))

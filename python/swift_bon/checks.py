@@ -9,6 +9,7 @@ from transformers import GenerationConfig
 from transformers.generation.configuration_utils import GenerationMode
 from transformers.generation.streamers import BaseStreamer
 
+from swift_bon.caches import find_cache
 from swift_kernels import RewardHead
 from swift_kernels.checks import check_count
 
@@ -73,7 +74,7 @@ def check_decoding(
         refuse(_mode_argument(generation_config))
     if _is_on("guidance_scale", generation_config.guidance_scale):
         refuse("guidance_scale")
-    cache = model_kwargs.get("past_key_values")
+    cache = find_cache(model_kwargs)
     needs_last_token = head is not None and head.scored_tokens == "response"
     if needs_last_token and getattr(cache, "is_compileable", False):
         raise ValueError(

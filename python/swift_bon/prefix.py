@@ -6,14 +6,16 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-OWN_CACHE_ARGUMENTS = ("past_key_values", "cache_implementation", "cache_config", "inputs_embeds")
+from swift_bon.caches import CACHE_ARGUMENT, CACHE_NAMES, find_cache
+
+OWN_CACHE_ARGUMENTS = (*CACHE_NAMES, "cache_implementation", "cache_config", "inputs_embeds")
 
 
 @torch.no_grad()
 def shared_prefix(
     model, input_ids: Tensor, attention_mask: Tensor, rows: list[int], generate_kwargs: dict
 ) -> dict[str, DynamicCache]:
-    """`past_key_values` for `generate`, holding all of each prompt but its last token.
+    """The cache for `generate`, by name, holding all of each prompt but its last token.
 
     Args:
         input_ids, attention_mask: `[P, T]`, left-padded.
@@ -40,6 +42,6 @@ def shared_prefix(
         inputs["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)
     if "logits_to_keep" in accepted:
         inputs["logits_to_keep"] = 1
-    cache = model(**inputs, return_dict=True).past_key_values
+    cache = find_cache(model(**inputs, return_dict=True))
     cache.reorder_cache(torch.tensor(rows, device=input_ids.device))
-    return {"past_key_values": cache}
+    return {CACHE_ARGUMENT: cache}
