@@ -8,6 +8,7 @@ import torch
 from swift_bon import collection
 from swift_bon.candidate_files import read_candidates, read_header
 from swift_bon.collection import collect
+from swift_bon.methods import FREE_SCORES
 from swift_bon.tasks import load_task
 from swift_kernels import RewardHead
 from tiny_models import tiny_model, tiny_tokenizer
@@ -42,11 +43,36 @@ def test_what_is_stored(model, tokenizer, tmp_path):
             assert (candidate.answer, candidate.correct) == grade
             assert 1 <= len(candidate.token_ids) <= 4
             has_state = len(candidate.token_ids) > 1  # one token: nothing was fed, no score
-            assert candidate.scores.keys() == {"mean_logprob"} | ({"swift"} if has_state else set())
+            names = {*FREE_SCORES, "swift"} if has_state else {*FREE_SCORES}
+            assert candidate.scores.keys() == names
+            assert candidate.scores["length"] == len(candidate.token_ids)
+            check_token_scores(candidate)
     header = read_header(path)
     assert header["model"] == "tiny/llama"
     assert header["sampling"]["max_new_tokens"] == 4
-    assert header["scores"] == ["mean_logprob", "swift"]
+    assert header["scores"] == [*FREE_SCORES, "swift"]
+    assert header["confidence_window"] == 8
+    assert header["token_scores"] is True
+
+
+def check_token_scores(candidate) -> None:
+    """Its rewards and gates give its score, to the digits that are kept."""
+    kept = candidate.token_scores
+    assert sum(kept.lengths) == len(candidate.text)
+    assert kept.rewards[-1] is kept.gates[-1] is None  # never fed
+    rewards, gates = torch.tensor(kept.rewards[:-1]), torch.tensor(kept.gates[:-1])
+    if "swift" in candidate.scores:
+        score = (rewards * gates).sum() / gates.sum()
+        assert score.item() == pytest.approx(candidate.scores["swift"], rel=0.01, abs=0.01)
+
+
+@pytest.mark.parametrize("settings", [{"token_scores": False}, {"head": None}])
+def test_without_token_scores(model, tokenizer, tmp_path, settings):
+    path = tmp_path / "a.jsonl"
+    prompts = collect(model, tokenizer, path, **{"head": RewardHead(4, 32), **SETTINGS, **settings})
+    assert all(c.token_scores is None for prompt in prompts for c in prompt.candidates)
+    assert "token_scores" not in path.read_text()
+    assert read_header(path)["token_scores"] is False
 
 
 @pytest.mark.parametrize("after", [1, 2], ids=["after-one-batch", "after-two"])

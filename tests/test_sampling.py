@@ -4,13 +4,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import LogitsProcessor
 
 from swift_bon import best_of_n
-from swift_bon.decoding import ScoredDecoding
-from swift_bon.sampling import DRAWN_AHEAD, CandidateSampler, SampledLogProb, stream_seed
+from swift_bon.sampling import DRAWN_AHEAD, CandidateSampler, stream_seed
 from swift_kernels import RewardHead
-from tiny_models import BOS, EOS, PAD, tiny_model, tiny_tokenizer
+from tiny_models import tiny_model, tiny_tokenizer
 
 INF = float("inf")
 NO_IDS = torch.zeros(1, 0, dtype=torch.int64)
@@ -157,62 +155,7 @@ def test_the_global_random_stream_is_left_alone():
     assert torch.equal(torch.rand(3), expected)
 
 
-# Log-probabilities.
-
-
-class Distort(LogitsProcessor):
-    """Writes into the logits it is given, as many processors people write do."""
-
-    def __call__(self, input_ids, scores):
-        scores *= 1.7
-        scores[:, ::3] -= 2.0
-        return scores
-
-
-@pytest.mark.parametrize("processors", [[], [Distort()]], ids=["none", "in-place"])
-@pytest.mark.parametrize("do_sample", [True, False], ids=["sample", "greedy"])
-def test_mean_logprobs_are_those_of_a_full_forward(processors, do_sample):
-    model = tiny_model("llama")
-    prompt = [BOS, 10, 20, 30]
-    eos = [EOS, *range(40, 64)]
-    result = model.generate(
-        torch.tensor([prompt] * 6),
-        custom_generate=ScoredDecoding(None, seeds=range(6), with_logprobs=True),
-        do_sample=do_sample,
-        max_new_tokens=10,
-        eos_token_id=eos,
-        pad_token_id=PAD,
-        temperature=0.8 if do_sample else None,
-        top_k=20 if do_sample else None,
-        logits_processor=processors,
-    )
-    assert result.scores is None
-    lengths = result.num_tokens.tolist()
-    if do_sample:
-        assert min(lengths) < max(lengths)
-    for row, length in enumerate(lengths):
-        ids = result.output[row, : len(prompt) + length]
-        ended = ids[len(prompt) :].tolist()
-        assert ended[-1] in eos or length == 10
-        assert not any(token in eos for token in ended[:-1])
-        with torch.no_grad():
-            logprobs = model(input_ids=ids[None]).logits[0].log_softmax(dim=-1)
-        chosen = logprobs[len(prompt) - 1 : -1].gather(1, ids[len(prompt) :, None])
-        torch.testing.assert_close(result.mean_logprobs[row], chosen.mean(), rtol=1e-4, atol=1e-4)
-
-
-def test_mean_of_no_tokens_is_zero():
-    logprob = SampledLogProb(2, torch.device("cpu"))
-    assert logprob.mean(torch.tensor([0, 3])).tolist() == [0.0, 0.0]
-
-
-def test_a_candidate_that_has_finished_adds_nothing():
-    logprob = SampledLogProb(2, torch.device("cpu"))
-    logits = torch.tensor([[0.0, 1.0], [-INF, 0.0]])
-    assert logprob(NO_IDS, logits) is logits
-    logprob.add(torch.tensor([1, 0]), torch.tensor([True, False]))  # -inf, but finished
-    expected = torch.tensor([0.0, 1.0]).log_softmax(0)[1].item()
-    assert logprob.mean(torch.tensor([1, 1])).tolist() == pytest.approx([expected, 0.0])
+# Logits that are no distribution.
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

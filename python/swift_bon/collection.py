@@ -21,8 +21,10 @@ from swift_bon.checks import (
     check_same_settings,
     model_name,
 )
+from swift_bon.confidence import default_window
 from swift_bon.files import drop_torn_line
 from swift_bon.generation import Candidate, sample_candidates
+from swift_bon.methods import FREE_SCORES
 from swift_bon.tasks import Question, Task, load_task
 from swift_kernels import RewardHead
 from swift_kernels.checks import check_count
@@ -42,6 +44,8 @@ def collect(
     head: RewardHead | None = None,
     batch_size: int = 64,
     seed: int = 0,
+    confidence_window: int | None = None,
+    token_scores: bool = True,
     **sampling,
 ) -> list[PromptCandidates]:
     """Sample, grade and store candidates for the questions of a task.
@@ -56,6 +60,10 @@ def collect(
         head: stores a score "swift" with each candidate, from the same pass.
         batch_size: candidates generated at a time.
         seed: of all random streams.
+        confidence_window: tokens of a group, for the scores of DeepConf (arXiv 2508.15260); None:
+            an eighth of `max_new_tokens`, from 8 up to the paper's 2,048.
+        token_scores: store the head's reward and gate of each token, which reports colour; about
+            three times the size of the file.
         **sampling: arguments of `generate`; `SAMPLING_DEFAULTS` where not given.
 
     Raises:
@@ -68,15 +76,21 @@ def collect(
     check_count(batch_size, "batch_size")
     if head is not None:
         check_head_fits(head, model)
+    sampling = {**SAMPLING_DEFAULTS, **sampling}
+    if confidence_window is None:
+        confidence_window = default_window(sampling["max_new_tokens"])
+    check_count(confidence_window, "confidence_window")
     settings = {
         "model": model_name(model),
         "task": task,
         "split": split,
         "num_return_sequences": num_return_sequences,
         "seed": seed,
-        "sampling": {**SAMPLING_DEFAULTS, **sampling},
+        "sampling": sampling,
         "head": None if head is None else head.digest(),
-        "scores": ["mean_logprob"] if head is None else ["mean_logprob", "swift"],
+        "scores": [*FREE_SCORES] if head is None else [*FREE_SCORES, "swift"],
+        "confidence_window": confidence_window,
+        "token_scores": token_scores and head is not None,
     }
     done = {prompt.id for prompt in _resume(path, settings)}
     missing = [question for question in questions if question.id not in done]
@@ -93,7 +107,9 @@ def collect(
                 num_return_sequences,
                 seed=seed,
                 batch_size=batch_size,
-                **settings["sampling"],
+                confidence_window=confidence_window,
+                with_token_scores=settings["token_scores"],
+                **sampling,
             )
             graded = [
                 grade_candidates(graded_by, question, candidates)
@@ -114,9 +130,12 @@ def sample_questions(
     *,
     seed: int,
     batch_size: int | None = None,
-    **sampling,
+    **settings,
 ) -> list[list[Candidate]]:
-    """N candidates of each question, each from the random stream of its seed and id."""
+    """N candidates of each question, each from the random stream of its seed and id.
+
+    `settings` are those of `sample_candidates` and of `generate`.
+    """
     return sample_candidates(
         model,
         tokenizer,
@@ -126,7 +145,7 @@ def sample_questions(
         stream_keys=[(seed, question.id) for question in questions],
         batch_size=batch_size,
         do_sample=True,
-        **sampling,
+        **settings,
     )
 
 
@@ -137,7 +156,7 @@ def grade_candidates(
     stored = []
     for candidate in candidates:
         grade = task.grade(question, candidate.text)
-        scores = {"mean_logprob": candidate.mean_logprob, "swift": candidate.score}
+        scores = {**candidate.free_scores, "swift": candidate.score}
         scores = {name: value for name, value in scores.items() if math.isfinite(value)}
         stored.append(
             StoredCandidate(
@@ -146,6 +165,7 @@ def grade_candidates(
                 correct=grade.correct,
                 answer=grade.answer,
                 scores=scores,
+                token_scores=candidate.token_scores,
             )
         )
     return PromptCandidates(question.id, question.prompt, question.reference, stored)

@@ -2,7 +2,6 @@
 
 import gc
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from tqdm import tqdm
@@ -16,35 +15,16 @@ from swift_bon.checks import (
     check_prompts,
     context_length,
 )
-from swift_bon.decoding import ScoredDecoding
 from swift_bon.prefix import shared_prefix
 from swift_bon.prompts import pad_left, pad_token_id, render_prompts
+from swift_bon.results import BestOfN, Candidate, candidates_of, pick_best
 from swift_bon.sampling import stream_seed
-from swift_kernels import RewardHead, select_best
+from swift_bon.scored_decoding import ScoredDecoding
+from swift_kernels import RewardHead
 from swift_kernels.checks import check_count
 
 DEFAULT_BATCH_SIZE = 64  # candidates
 DEFAULT_MAX_NEW_TOKENS = 256  # the default of `generate` is 20, which cuts answers off
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One response. `token_ids` includes the token that ended it and no padding."""
-
-    text: str
-    score: float  # NaN without a head, -inf where no token was scored
-    token_ids: list[int]
-    mean_logprob: float  # under the model, before temperature and truncation
-
-
-@dataclass(frozen=True)
-class BestOfN:
-    """The pick for one prompt, and all it was picked from."""
-
-    text: str
-    score: float
-    index: int
-    candidates: list[Candidate]
 
 
 def best_of_n(
@@ -96,13 +76,6 @@ def best_of_n(
     return [pick_best(candidates) for candidates in rows]
 
 
-def pick_best(candidates: list[Candidate]) -> BestOfN:
-    scores = torch.tensor([candidate.score for candidate in candidates], dtype=torch.float64)
-    index = int(select_best(scores, len(candidates)))
-    best = candidates[index]
-    return BestOfN(best.text, best.score, index, candidates)
-
-
 def sample_candidates(
     model,
     tokenizer,
@@ -113,6 +86,8 @@ def sample_candidates(
     stream_keys: Sequence,
     batch_size: int | None = None,
     show_progress: bool = False,
+    confidence_window: int | None = None,
+    with_token_scores: bool = False,
     **generate_kwargs,
 ) -> list[list[Candidate]]:
     """N candidates of each chat, scored where there is a head.
@@ -120,6 +95,8 @@ def sample_candidates(
     Args:
         stream_keys: one per chat; the same key samples the same candidates, whatever the batch.
         show_progress: a bar on a terminal, where there is more than one batch.
+        confidence_window: keep all free scores, with groups of so many tokens.
+        with_token_scores: keep the reward and the gate of each token.
 
     The other arguments are those of `best_of_n`.
     """
@@ -140,6 +117,7 @@ def sample_candidates(
     candidates: list[Candidate] = []
     is_shown = show_progress and batch_size < len(pairs)
     progress = tqdm(total=len(pairs), unit="candidate", disable=None if is_shown else True)
+    kept = {"confidence_window": confidence_window, "with_token_scores": with_token_scores}
     while len(candidates) < len(pairs):
         batch = pairs[len(candidates) : len(candidates) + batch_size]
         try:
@@ -149,6 +127,7 @@ def sample_candidates(
                 [prompt_ids[p] for p, _ in batch],
                 [stream_seed(stream_keys[p], n) for p, n in batch],
                 head,
+                kept,
                 generate_kwargs,
             )
         except (torch.OutOfMemoryError, RuntimeError) as error:
@@ -210,6 +189,7 @@ def _sample_batch(
     prompt_ids: list[list[int]],
     seeds: list[int],
     head: RewardHead | None,
+    kept: dict,
     generate_kwargs: dict,
 ) -> list[Candidate]:
     device = model.get_input_embeddings().weight.device
@@ -218,19 +198,10 @@ def _sample_batch(
     padded = pad_left(prompts, generate_kwargs.get("pad_token_id") or 0, device)
     prefix = shared_prefix(model, **padded, rows=rows, generate_kwargs=generate_kwargs)
     inputs = {name: tensor[rows] for name, tensor in padded.items()}
-    method = ScoredDecoding(head, seeds=seeds, with_logprobs=True)
+    method = ScoredDecoding(head, seeds=seeds, with_logprobs=True, **kept)
     result = model.generate(
         **inputs,
         **prefix,
         **{**generate_kwargs, "num_return_sequences": 1, "custom_generate": method},
     )
-    sequences = (
-        result.output if isinstance(result.output, torch.Tensor) else result.output.sequences
-    )
-    responses = sequences[:, inputs["input_ids"].shape[1] :].tolist()
-    num_tokens = result.num_tokens.tolist()
-    scores = [float("nan")] * len(seeds) if result.scores is None else result.scores.tolist()
-    token_ids = [ids[:length] for ids, length in zip(responses, num_tokens, strict=True)]
-    texts = tokenizer.batch_decode(token_ids, skip_special_tokens=True)
-    columns = zip(texts, scores, token_ids, result.mean_logprobs.tolist(), strict=True)
-    return [Candidate(*column) for column in columns]
+    return candidates_of(result, tokenizer, inputs["input_ids"].shape[1])

@@ -1,4 +1,4 @@
-"""Logits processors: a random stream per candidate, and the log-probability of what was sampled."""
+"""A random stream per candidate."""
 
 import hashlib
 from collections.abc import Sequence
@@ -68,29 +68,3 @@ class CandidateSampler(LogitsProcessor):
             self.num_used = 0
         self.num_used += 1
         return self.uniforms[:, self.num_used - 1]
-
-
-class SampledLogProb(LogitsProcessor):
-    """Mean log-probability of each candidate's tokens under the model, first in the list.
-
-    Before temperature and truncation. Kept running, like the score: one float per candidate.
-    """
-
-    def __init__(self, num_candidates: int, device: torch.device):
-        self.total = torch.zeros(num_candidates, device=device)  # [N]
-        self.logits: Tensor | None = None
-        self.log_normalizer: Tensor | None = None
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        self.logits = scores.clone()  # the processors after this one may write into theirs
-        self.log_normalizer = scores.float().logsumexp(dim=-1)  # [N]
-        return scores
-
-    def add(self, token_ids: Tensor, counts: Tensor) -> None:
-        """Add the newest tokens `[N]` of the candidates where `counts`, `[N]`."""
-        chosen = self.logits.gather(1, token_ids[:, None]).squeeze(1).float()
-        self.total += torch.where(counts, chosen - self.log_normalizer, 0)
-
-    def mean(self, num_tokens: Tensor) -> Tensor:
-        """Per candidate `[N]`, given its number of tokens `[N]`."""
-        return self.total / num_tokens.clamp(min=1)

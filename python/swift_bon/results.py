@@ -1,0 +1,74 @@
+"""What best-of-N gives back: small frozen records."""
+
+from dataclasses import dataclass, field
+
+import torch
+
+from swift_bon.candidates import TokenScores
+from swift_bon.scored_decoding import ScoredCandidates
+from swift_bon.token_scores import rounded, token_lengths
+from swift_kernels import select_best
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One response. `token_ids` includes the token that ended it and no padding."""
+
+    text: str
+    score: float  # NaN without a head, -inf where no token was scored
+    token_ids: list[int]
+    mean_logprob: float  # under the model, before temperature and truncation
+    free_scores: dict[str, float] = field(default_factory=dict)  # where they were asked for
+    token_scores: TokenScores | None = None  # likewise
+
+
+@dataclass(frozen=True)
+class BestOfN:
+    """The pick for one prompt, and all it was picked from."""
+
+    text: str
+    score: float
+    index: int
+    candidates: list[Candidate]
+
+
+def pick_best(candidates: list[Candidate]) -> BestOfN:
+    scores = torch.tensor([candidate.score for candidate in candidates], dtype=torch.float64)
+    index = int(select_best(scores, len(candidates)))
+    best = candidates[index]
+    return BestOfN(best.text, best.score, index, candidates)
+
+
+def candidates_of(result: ScoredCandidates, tokenizer, prompt_length: int) -> list[Candidate]:
+    """The rows of a decoding loop as candidates, without their padding."""
+    output = result.output
+    sequences = output if isinstance(output, torch.Tensor) else output.sequences
+    responses = sequences[:, prompt_length:].tolist()
+    lengths = result.num_tokens.tolist()
+    token_ids = [ids[:length] for ids, length in zip(responses, lengths, strict=True)]
+    texts = tokenizer.batch_decode(token_ids, skip_special_tokens=True)
+    scores = [float("nan")] * len(texts) if result.scores is None else result.scores.tolist()
+    free_scores = {name: column.tolist() for name, column in result.free_scores.items()}
+    token_scores: list[TokenScores | None] = [None] * len(texts)
+    if result.token_scores is not None:
+        rows = zip(texts, token_ids, *map(torch.Tensor.tolist, result.token_scores), strict=True)
+        token_scores = [_token_scores(tokenizer, *row) for row in rows]
+    return [
+        Candidate(
+            text,
+            scores[row],
+            token_ids[row],
+            free_scores["mean_logprob"][row],
+            {name: column[row] for name, column in free_scores.items()},
+            token_scores[row],
+        )
+        for row, text in enumerate(texts)
+    ]
+
+
+def _token_scores(
+    tokenizer, text: str, token_ids: list[int], rewards: list[float], gates: list[float]
+) -> TokenScores:
+    missing = [float("nan")] * (len(token_ids) - len(rewards))  # tokens that were never fed
+    rewards, gates = (rounded([*row, *missing][: len(token_ids)]) for row in (rewards, gates))
+    return TokenScores(token_lengths(tokenizer, token_ids, text), rewards, gates)
