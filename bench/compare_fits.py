@@ -22,7 +22,8 @@ from swift_bon.candidate_files import read_candidates
 from swift_bon.extraction import extract_features, project_features
 from swift_bon.model_features import ModelFeatures, stream_features
 from swift_bon.models import load_model
-from swift_bon.statistics import auroc, bootstrap_interval, picked_accuracy
+from swift_bon.resampling import Bootstrap
+from swift_bon.statistics import auroc, picked_accuracy
 from swift_bon.store import FeatureStore
 from swift_bon.training import train_reward_head
 from swift_kernels import RewardHead, score_packed
@@ -174,6 +175,7 @@ def _rows(
 ) -> list[dict[str, Any]]:
     """Means over the seeds, and the difference to the baseline with a paired interval."""
     means = {name: accuracies[name].mean(dim=0) for name in names}  # [P]
+    bootstrap = Bootstrap(len(means[baseline]))
     mean_areas = {name: sum(areas[name]) / len(areas[name]) for name in names}
     return [
         {
@@ -183,9 +185,9 @@ def _rows(
             "auroc": mean_areas[name],
             "auroc_range": [min(areas[name]), max(areas[name])],
             "auroc_difference": mean_areas[name] - mean_areas[baseline],
-            "best_of_n": list(bootstrap_interval(means[name])),
+            "best_of_n": list(bootstrap.interval(means[name])),
             "best_of_n_seeds": accuracies[name].mean(dim=1).tolist(),
-            "difference": list(bootstrap_interval(means[name] - means[baseline])),
+            "difference": list(bootstrap.interval(means[name] - means[baseline])),
         }
         for name in names
     ]

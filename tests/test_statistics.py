@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swift_bon.statistics import auroc, bootstrap_interval, picked_accuracy
+from swift_bon.statistics import auroc, auroc_within, calibration, picked_accuracy
 
 NAN, INF = float("nan"), float("inf")
 
@@ -49,24 +49,53 @@ def test_auroc_is_the_share_of_ordered_pairs(rows):
     assert area == pytest.approx(sum(pairs) / len(pairs))
 
 
-def test_bootstrap_interval_of_a_known_spread():
-    values = torch.tensor([0.0, 1.0] * 200)
-    mean, low, high = bootstrap_interval(values, num_draws=4000)
-    half_width = 1.96 * 0.5 / 400**0.5
-    assert mean == 0.5
-    assert low == pytest.approx(0.5 - half_width, abs=0.01)
-    assert high == pytest.approx(0.5 + half_width, abs=0.01)
+ROWS = st.lists(st.tuples(st.sampled_from([NAN, -1.0, 0.0, 1.0]), st.booleans()), min_size=1)
 
 
-def test_bootstrap_interval_of_a_constant_has_no_width():
-    assert bootstrap_interval(torch.full((9,), 0.25)) == (0.25, 0.25, 0.25)
+@given(st.lists(ROWS, min_size=1, max_size=4))
+def test_auroc_within_takes_prompts_apart(prompts):
+    """Equal to `auroc` of each prompt's candidates that have a score."""
+    width = max(map(len, prompts))
+    scores = torch.full((len(prompts), width), NAN)
+    correct = torch.zeros(len(prompts), width, dtype=torch.bool)
+    for number, rows in enumerate(prompts):
+        scores[number, : len(rows)] = torch.tensor([score for score, _ in rows])
+        correct[number, : len(rows)] = torch.tensor([right for _, right in rows])
+    found = auroc_within(scores, correct)
+    for number, rows in enumerate(prompts):
+        known = [(score, right) for score, right in rows if not math.isnan(score)]
+        expected = NAN
+        if known:
+            expected = auroc(
+                torch.tensor([s for s, _ in known]), torch.tensor([r for _, r in known])
+            )
+        assert found[number].item() == pytest.approx(expected, nan_ok=True)
 
 
-def test_bootstrap_draws_are_the_same_for_every_method():
-    values = torch.rand(50, generator=torch.Generator().manual_seed(1))
-    assert bootstrap_interval(values) == bootstrap_interval(values)
-    assert bootstrap_interval(values) != bootstrap_interval(values, seed=1)
-    shifted = bootstrap_interval(values + 1)  # paired: a constant difference has no spread
-    assert [s - v for s, v in zip(shifted, bootstrap_interval(values), strict=True)] == (
-        pytest.approx([1, 1, 1])
-    )
+def test_calibration_by_hand():
+    probabilities = torch.tensor([0.9, 0.1, 0.3, 0.7])
+    correct = torch.tensor([True, False, True, True])
+    found = calibration(probabilities, correct, num_bins=2)
+    assert [row.count for row in found.bins] == [2, 2]
+    assert [row.probability for row in found.bins] == pytest.approx([0.2, 0.8])
+    assert [row.accuracy for row in found.bins] == [0.5, 1.0]
+    assert found.ece == pytest.approx((0.3 + 0.2) / 2)
+    assert found.brier == pytest.approx((0.01 + 0.01 + 0.49 + 0.09) / 4)
+
+
+def test_calibration_of_what_is_calibrated():
+    generator = torch.Generator().manual_seed(0)
+    probabilities = torch.rand(50_000, generator=generator)
+    correct = torch.rand(50_000, generator=generator) < probabilities
+    found = calibration(probabilities, correct)
+    assert [row.count for row in found.bins] == [5000] * 10
+    assert found.ece < 0.015
+    assert found.brier == pytest.approx(1 / 6, abs=0.01)
+    assert calibration(probabilities.square(), correct).ece > 0.1
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_calibration_of_few(count):
+    found = calibration(torch.full((count,), 0.25), torch.zeros(count, dtype=torch.bool))
+    assert sum(row.count for row in found.bins) == count
+    assert found.ece == (0.25 if count else 0)

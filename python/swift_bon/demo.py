@@ -11,13 +11,15 @@ from rich.text import Text
 from swift_bon.candidates import PromptCandidates, StoredCandidate
 from swift_bon.checks import check_count_of_questions, check_head_fits, model_name
 from swift_bon.collection import SAMPLING_DEFAULTS, grade_candidates, sample_questions
-from swift_bon.evaluation import METHOD_LABELS, evaluate_candidates
+from swift_bon.evaluation import evaluate_candidates
 from swift_bon.generation import pick_best
+from swift_bon.methods import label
 from swift_bon.tasks import Question, load_task
 from swift_kernels import RewardHead
 from swift_kernels.checks import check_count
 
 QUESTIONS_PER_BATCH = 8
+METHODS = ("random", "mean_logprob", "swift", "oracle")
 
 
 def demo(
@@ -84,7 +86,7 @@ def demo(
         "questions": questions,
         "samples": samples,
         "seed": seed,
-        **{name: record[name] for name in METHOD_LABELS},
+        **{name: record[name] for name in METHODS},
         "tokens": num_tokens,
         "tokens_per_second": num_tokens / seconds[True],
         "tokens_per_second_without_scoring": num_tokens / seconds[False],
@@ -118,8 +120,8 @@ def _print_summary(summary: dict[str, Any], console: Console) -> None:
     table = Table(title=f"{summary['questions']} questions, {summary['samples']} samples each")
     table.add_column("answer taken")
     table.add_column("accuracy", justify="right")
-    for name, label in METHOD_LABELS.items():
-        table.add_row(label, f"{summary[name]:.3f}")
+    for name in METHODS:
+        table.add_row(label(name), f"{summary[name]:.3f}")
     console.print(table)
     console.print(
         f"{summary['tokens_per_second']:.0f} tokens/s with scoring, "

@@ -1,136 +1,225 @@
-"""Does the pick beat the alternatives? Accuracies of a candidates file, with intervals."""
+"""Does the pick beat the alternatives? Accuracies of a candidates file, with intervals and tests.
+
+An evaluation is the dict that is saved as JSON:
+
+    "candidates"     the header of the file, or None
+    "num_prompts", "num_candidates", "num_groups", "num_fewer" (prompts with fewer than the most)
+    "num_draws", "seed", "confidence"       of the intervals
+    "methods"        a dict each: "name", "label", "family", in the order of tables
+    NAME             accuracy of each method with all candidates
+    "intervals"      by name: [low, high]
+    "ks", "curves"   k from 1 to N; by name "accuracy", "low", "high", a list over k
+    "auroc"          by name, of all candidates together; "auroc_within" [mean, low, high] within a
+                     prompt; "missing", how many candidates have no such score
+    "reference"      the method that the others are compared with
+    "differences"    "swift - random": [mean, low, high]; "p_values", of a paired permutation test
+    "calibration"    by name: "ece", "brier", "bins" of "count", "probability", "accuracy"
+    "swift_over_random"    [ratio, low, high]
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
-from swift_bon.candidate_files import read_candidates
+from swift_bon.candidate_files import header_path, iterate_candidates, read_header
+from swift_bon.candidate_table import CandidateTable, tabulate
 from swift_bon.candidates import PromptCandidates
-from swift_bon.statistics import (
-    Interval,
-    auroc,
-    bootstrap_interval,
-    bootstrap_ratio_interval,
-    picked_accuracy,
-)
+from swift_bon.groups import groups_of
+from swift_bon.methods import FREE_SCORES, HEAD, family, label
+from swift_bon.picking import Picks, pick_with_all_methods
+from swift_bon.resampling import CONFIDENCE, NUM_DRAWS, Bootstrap, permutation_p_value
+from swift_bon.statistics import auroc, auroc_within, calibration
+from swift_kernels.checks import check_count
 
 
-def evaluate(path: str | Path, *, num_draws: int = 2000, seed: int = 0) -> dict[str, Any]:
-    """Accuracy of each way to pick one of N, with paired bootstrap intervals over questions.
+def evaluate(
+    path: str | Path,
+    *,
+    combine: Sequence[tuple[str, str]] | None = None,
+    reference: str | None = None,
+    num_draws: int = NUM_DRAWS,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Accuracy of each way to pick one of k, for every k, with paired intervals over prompts.
 
     Args:
-        path: candidates with the scores "swift" and "mean_logprob", as `collect --head` writes.
-        num_draws, seed: of the bootstrap.
+        path: candidates with scores, as `collect --head` and `score` write them.
+        combine: pairs of scores to combine by rank, by scaling and by a fitted blend; None: SWIFT's
+            with the mean log-probability and with each external reward.
+        reference: the method that the others are compared with; None: SWIFT's pick, else the most
+            likely sample.
+        num_draws: of the bootstrap, which draws groups of prompts that ask for one thing.
+        seed: of all that is drawn.
 
     Returns:
-        the record that `swift-bon evaluate --json` prints: `random`, `mean_logprob`, `swift`,
-        `oracle` (accuracies), `intervals`, `differences` to `random` and `mean_logprob`, AUROC.
+        the record above.
 
     Raises:
-        FileNotFoundError, ValueError: no such file, or a candidate misses a score.
+        FileNotFoundError, ValueError: no such file, a damaged line, or no such score.
     """
-    return evaluate_candidates(read_candidates(path), num_draws=num_draws, seed=seed)
+    return evaluate_file(path, combine, reference, num_draws, seed)[0]
+
+
+def evaluate_file(
+    path: str | Path,
+    combine: Sequence[tuple[str, str]] | None = None,
+    reference: str | None = None,
+    num_draws: int = NUM_DRAWS,
+    seed: int = 0,
+) -> tuple[dict[str, Any], dict[str, list[int]]]:
+    """`evaluate`, and which candidate of each prompt each method picks, for the report."""
+    table = tabulate(iterate_candidates(path))
+    header = read_header(Path(path)) if header_path(Path(path)).is_file() else None
+    groups = groups_of(table.prompts, "" if header is None else header["task"])
+    return _evaluate(table, groups, header, combine, reference, num_draws, seed)
 
 
 def evaluate_candidates(
-    prompts: Sequence[PromptCandidates], *, num_draws: int = 2000, seed: int = 0
+    prompts: Iterable[PromptCandidates],
+    *,
+    combine: Sequence[tuple[str, str]] | None = None,
+    reference: str | None = None,
+    num_draws: int = NUM_DRAWS,
+    seed: int = 0,
 ) -> dict[str, Any]:
-    """`evaluate` for candidates in memory."""
-    if not prompts:
-        raise ValueError("there are no prompts to evaluate; collect some first")
-    accuracies = accuracy_by_method(prompts)
-    draw = {"num_draws": num_draws, "seed": seed}  # the same questions for every method: paired
+    """`evaluate` for candidates in memory; each prompt is a group of its own."""
+    table = tabulate(prompts)
+    groups = [prompt.id for prompt in table.prompts]
+    return _evaluate(table, groups, None, combine, reference, num_draws, seed)[0]
+
+
+def _evaluate(
+    table: CandidateTable,
+    groups: Sequence[str],
+    header: dict[str, Any] | None,
+    combine: Sequence[tuple[str, str]] | None,
+    reference: str | None,
+    num_draws: int,
+    seed: int,
+) -> tuple[dict[str, Any], dict[str, list[int]]]:
+    check_count(num_draws, "num_draws")
+    pairs = default_pairs(table.scores) if combine is None else _check_pairs(combine, table)
+    picks = pick_with_all_methods(table, groups, pairs, seed)
+    reference = _choose_reference(reference, picks)
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    group_numbers = torch.tensor([numbers[group] for group in groups])
+    bootstrap = Bootstrap(table.num_prompts, group_numbers, num_draws=num_draws, seed=seed)
+    final = {name: found.accuracy[:, -1] for name, found in picks.items()}  # [P] each
     record: dict[str, Any] = {
-        "num_prompts": len(prompts),
-        "num_candidates": sum(len(prompt.candidates) for prompt in prompts),
+        "candidates": header,
+        "num_prompts": table.num_prompts,
+        "num_candidates": int(table.present.sum()),
+        "num_groups": len(numbers),
+        "num_fewer": int((table.num_candidates < table.present.shape[1]).sum()),
+        "num_draws": num_draws,
+        "seed": seed,
+        "confidence": CONFIDENCE,
+        "methods": [{"name": n, "label": label(n), "family": family(n)} for n in picks],
+        **{name: float(accuracy.mean()) for name, accuracy in final.items()},
+        **_curves(picks, bootstrap),
+        **_discrimination(table, picks, bootstrap),
+        **_differences(reference, final, bootstrap, group_numbers, seed),
+        "calibration": _calibration(table),
     }
-    record |= {name: float(values.mean()) for name, values in accuracies.items()}
-    record["intervals"] = {
-        name: list(bootstrap_interval(values, **draw)[1:]) for name, values in accuracies.items()
+    if HEAD in final:
+        ratio = bootstrap.ratio_interval(final[HEAD], final["random"])
+        record["swift_over_random"] = list(ratio)
+    return record, {name: found.indices for name, found in picks.items()}
+
+
+def default_pairs(scores: Iterable[str]) -> list[tuple[str, str]]:
+    """SWIFT's score, or without it the mean log-probability, with what it can be combined with."""
+    names = list(scores)
+    rewards = [name for name in names if family(name) == "reward"]
+    if HEAD in names:
+        partners = [name for name in ("mean_logprob",) if name in names]
+        return [(HEAD, partner) for partner in partners + rewards]
+    return [("mean_logprob", reward) for reward in rewards if "mean_logprob" in names]
+
+
+def _check_pairs(pairs: Sequence[tuple[str, str]], table: CandidateTable) -> list[tuple[str, str]]:
+    for pair in pairs:
+        if len(pair) != 2 or pair[0] == pair[1] or not set(pair) <= table.scores.keys():
+            raise ValueError(
+                f"combine has {'+'.join(pair)!r}, expected two different scores of the candidates: "
+                f"{', '.join(table.scores) or 'they have none'}"
+            )
+    return list(pairs)
+
+
+def _choose_reference(reference: str | None, picks: dict[str, Picks]) -> str:
+    if reference is None:
+        return next(name for name in (HEAD, FREE_SCORES[0], *picks) if name in picks)
+    if reference not in picks:
+        raise ValueError(f"reference is {reference!r}, expected one of {', '.join(picks)}")
+    return reference
+
+
+def _curves(picks: dict[str, Picks], bootstrap: Bootstrap) -> dict[str, Any]:
+    curves = torch.stack([found.accuracy for found in picks.values()], dim=1)  # [P, methods, K]
+    low, high = bootstrap.bounds(curves)
+    rows = zip(picks, curves.mean(dim=0).tolist(), low.tolist(), high.tolist(), strict=True)
+    found = {name: {"accuracy": a, "low": lo, "high": hi} for name, a, lo, hi in rows}
+    return {
+        "intervals": {name: [row["low"][-1], row["high"][-1]] for name, row in found.items()},
+        "ks": list(range(1, curves.shape[-1] + 1)),
+        "curves": found,
     }
-    record["differences"] = {
-        f"swift - {other}": _rounded(
-            bootstrap_interval(accuracies["swift"] - accuracies[other], **draw)
-        )
-        for other in ("random", "mean_logprob")
-        if "swift" in accuracies and other in accuracies
-    }
-    if "swift" in accuracies:
-        record["swift_over_random"] = list(
-            bootstrap_ratio_interval(accuracies["swift"], accuracies["random"], **draw)
-        )
-    record["auroc"] = {
-        name: auroc(*_pooled(prompts, name))
-        for name in ("mean_logprob", "swift")
-        if name in accuracies
-    }
+
+
+def _discrimination(
+    table: CandidateTable, picks: dict[str, Picks], bootstrap: Bootstrap
+) -> dict[str, Any]:
+    """How well each score tells right from wrong, over all candidates and within a prompt."""
+    record: dict[str, Any] = {"auroc": {}, "auroc_within": {}, "missing": {}}
+    for name, found in picks.items():
+        if found.scores is None:
+            continue
+        is_known = ~found.scores.isnan()
+        record["auroc"][name] = auroc(found.scores[is_known], table.correct[is_known])
+        within = auroc_within(found.scores, table.correct)
+        record["auroc_within"][name] = list(bootstrap.interval(within))
+        record["missing"][name] = int((table.present & ~is_known).sum())
     return record
 
 
-def accuracy_by_method(prompts: Sequence[PromptCandidates]) -> dict[str, Tensor]:
-    """Per prompt `[P]`: a random candidate, the best by each score, and any right one (oracle)."""
-    correct = [torch.tensor([c.correct for c in prompt.candidates]) for prompt in prompts]
-    methods = {"random": torch.stack([row.double().mean() for row in correct])}
-    for name in ("mean_logprob", "swift"):
-        if any(name in candidate.scores for p in prompts for candidate in p.candidates):
-            methods[name] = torch.cat(
-                [
-                    picked_accuracy(_scores(prompt, name)[None], row[None])
-                    for prompt, row in zip(prompts, correct, strict=True)
-                ]
-            )
-    methods["oracle"] = torch.stack([row.any().double() for row in correct])
-    return methods
+def _differences(
+    reference: str,
+    final: dict[str, Tensor],
+    bootstrap: Bootstrap,
+    group_numbers: Tensor,
+    seed: int,
+) -> dict[str, Any]:
+    """Of the reference to every other method but the oracle, which no method can beat."""
+    record: dict[str, Any] = {"reference": reference, "differences": {}, "p_values": {}}
+    for name, accuracy in final.items():
+        if name in (reference, "oracle"):
+            continue
+        difference = final[reference] - accuracy
+        key = f"{reference} - {name}"
+        record["differences"][key] = list(bootstrap.interval(difference))
+        record["p_values"][key] = permutation_p_value(difference, group_numbers, seed=seed)
+    return record
 
 
-def _scores(prompt: PromptCandidates, name: str) -> Tensor:
-    """`[N]`; a candidate whose score was not finite has none, and never wins."""
-    return torch.tensor([c.scores.get(name, float("nan")) for c in prompt.candidates])
-
-
-def _pooled(prompts: Sequence[PromptCandidates], name: str) -> tuple[Tensor, Tensor]:
-    scores = torch.cat([_scores(prompt, name) for prompt in prompts])
-    correct = torch.tensor([c.correct for prompt in prompts for c in prompt.candidates])
-    return scores[~scores.isnan()], correct[~scores.isnan()]
-
-
-def _rounded(interval: Interval) -> list[float]:
-    return [round(value, 6) for value in interval]
-
-
-def print_evaluation(record: dict[str, Any], console: Console) -> None:
-    """The accuracies as a table, and what the differences are."""
-    num_prompts = record["num_prompts"]
-    table = Table(title=f"{num_prompts} questions, {record['num_candidates']} candidates")
-    for heading in ("pick", "accuracy", "95% interval", "AUROC"):
-        table.add_column(heading, justify="left" if heading == "pick" else "right")
-    for name, label in METHOD_LABELS.items():
-        if name in record:
-            low, high = record["intervals"][name]
-            area = record["auroc"].get(name)
-            table.add_row(
-                label,
-                f"{record[name]:.3f}",
-                f"{low:.3f} to {high:.3f}",
-                f"{area:.3f}" if area is not None and math.isfinite(area) else "",
-            )
-    console.print(table)
-    for name, (mean, low, high) in record["differences"].items():
-        console.print(f"{name}: {mean:+.3f} ({low:+.3f} to {high:+.3f}, paired bootstrap)")
-    if "swift_over_random" in record:
-        ratio, low, high = record["swift_over_random"]
-        console.print(f"swift / random: {ratio:.2f}x ({low:.2f}x to {high:.2f}x)")
-
-
-METHOD_LABELS = {
-    "random": "random sample",
-    "mean_logprob": "most likely sample (mean log-probability)",
-    "swift": "SWIFT's pick",
-    "oracle": "oracle (any right one)",
-}
+def _calibration(table: CandidateTable) -> dict[str, Any]:
+    """Of the scores that are, or claim to be, the probability of something."""
+    claims = {HEAD: torch.sigmoid, "mean_logprob": torch.exp}  # right; each token, on average
+    record = {}
+    for name, transform in claims.items():
+        if name not in table.scores:
+            continue
+        is_known = ~table.scores[name].isnan()
+        probabilities = transform(table.scores[name][is_known]).clamp(0, 1)
+        found = calibration(probabilities, table.correct[is_known])
+        if math.isfinite(found.brier):
+            record[name] = {
+                "ece": found.ece,
+                "brier": found.brier,
+                "bins": [row._asdict() for row in found.bins],
+            }
+    return record

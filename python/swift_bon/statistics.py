@@ -5,15 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-RATIO_FLOOR = 1e-12  # against a division by an accuracy of zero
-
-
-class Interval(NamedTuple):
-    """A mean over prompts with the bounds of its bootstrap interval."""
-
-    mean: float
-    low: float
-    high: float
+from swift_bon.best_of_k import count_ranks
 
 
 def picked_accuracy(scores: Tensor, correct: Tensor) -> Tensor:
@@ -40,51 +32,60 @@ def auroc(scores: Tensor, correct: Tensor) -> float:
     Args:
         scores, correct: `[M]` each, pooled over prompts. NaN where one class is missing.
     """
-    scores, correct = scores.double(), correct.bool()
-    num_right, num_wrong = int(correct.sum()), int((~correct).sum())
-    if num_right == 0 or num_wrong == 0:
-        return float("nan")
-    _, inverse, counts = scores.unique(return_inverse=True, return_counts=True)
-    upper = counts.cumsum(0).double()
-    mean_rank = upper - (counts - 1) / 2  # [unique], ranks from 1, ties share theirs
-    rank_sum = mean_rank[inverse][correct].sum()
-    return float((rank_sum - num_right * (num_right + 1) / 2) / (num_right * num_wrong))
+    correct = correct.bool()
+    return float(auroc_within(scores.double()[None], correct[None]))
 
 
-def bootstrap_interval(
-    values: Tensor, *, num_draws: int = 2000, confidence: float = 0.95, seed: int = 0
-) -> Interval:
-    """Mean over prompts and its percentile bootstrap interval, drawing prompts.
+def auroc_within(scores: Tensor, correct: Tensor) -> Tensor:
+    """`auroc` among the candidates of each prompt, float64 `[P]`.
 
     Args:
-        values: `[P]`. For a paired comparison give the difference of two methods.
+        scores: `[P, N]`; NaN where there is no candidate or no score: it is left out.
+        correct: `[P, N]` bool.
+
+    NaN for a prompt without a right and a wrong candidate.
     """
-    (means,) = _bootstrap_means(values, num_draws=num_draws, seed=seed)
-    return Interval(float(values.double().mean()), *_percentiles(means, confidence))
+    is_known = ~scores.isnan()
+    num_below, num_up_to = count_ranks(scores, is_known)
+    mean_rank = (num_below + num_up_to + 1).double() / 2  # from 1, ties share theirs
+    is_right = correct & is_known
+    num_right = is_right.sum(dim=1).double()
+    num_wrong = (is_known & ~correct).sum(dim=1)
+    rank_sum = torch.where(is_right, mean_rank, 0).sum(dim=1)
+    return (rank_sum - num_right * (num_right + 1) / 2) / (num_right * num_wrong)
 
 
-def bootstrap_ratio_interval(
-    numerator: Tensor,
-    denominator: Tensor,
-    *,
-    num_draws: int = 2000,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """Ratio of two means over prompts, `[P]` each, and its interval, drawing prompts for both."""
-    means = _bootstrap_means(numerator, denominator, num_draws=num_draws, seed=seed)
-    ratios = means[0] / means[1].clamp(min=RATIO_FLOOR)
-    ratio = numerator.double().mean() / denominator.double().mean().clamp(min=RATIO_FLOOR)
-    return Interval(float(ratio), *_percentiles(ratios, confidence))
+class CalibrationBin(NamedTuple):
+    """Candidates of similar probability."""
+
+    count: int
+    probability: float  # their mean
+    accuracy: float
 
 
-def _bootstrap_means(*values: Tensor, num_draws: int, seed: int) -> list[Tensor]:
-    """Means `[num_draws]` of each of some `[P]`, over the same draws of prompts."""
-    generator = torch.Generator().manual_seed(seed)
-    draws = torch.randint(len(values[0]), (num_draws, len(values[0])), generator=generator)
-    return [column.double()[draws].mean(dim=1) for column in values]
+class Calibration(NamedTuple):
+    """Whether a probability of being right is that."""
+
+    ece: float  # expected calibration error: mean distance of probability and accuracy
+    brier: float  # mean squared error of the probability
+    bins: list[CalibrationBin]
 
 
-def _percentiles(means: Tensor, confidence: float) -> list[float]:
-    tail = (1 - confidence) / 2
-    return means.quantile(torch.tensor([tail, 1 - tail], dtype=torch.float64)).tolist()
+def calibration(probabilities: Tensor, correct: Tensor, num_bins: int = 10) -> Calibration:
+    """Reliability over bins of as many candidates each.
+
+    Args:
+        probabilities: `[M]` from 0 to 1, without NaN; correct: `[M]` bool.
+    """
+    order = probabilities.argsort(stable=True)
+    probabilities, correct = probabilities[order].double(), correct[order].double()
+    bins = [
+        CalibrationBin(len(chunk), float(chunk.mean()), float(right.mean()))
+        for chunk, right in zip(
+            probabilities.tensor_split(num_bins), correct.tensor_split(num_bins), strict=True
+        )
+        if len(chunk)
+    ]
+    total = max(len(order), 1)
+    ece = sum(row.count * abs(row.probability - row.accuracy) for row in bins) / total
+    return Calibration(ece, float((probabilities - correct).square().mean()), bins)

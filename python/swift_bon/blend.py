@@ -1,0 +1,95 @@
+"""A linear blend of scores, fitted to what is right within a prompt, cross-validated by prompt."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from swift_bon.groups import split_rank
+
+NUM_FOLDS = 5
+RIDGE = 1e-3  # on standardised scores: keeps weights finite where they separate all pairs
+MAX_PAIRS = 2048  # of a prompt, evenly spaced among its right and wrong candidates
+MAX_STEPS = 50
+CONVERGED = 1e-10
+
+
+def cross_validated_blend(
+    features: Tensor, correct: Tensor, groups: Sequence[str], num_folds: int = NUM_FOLDS
+) -> Tensor:
+    """Blended scores `[P, N]`, each prompt's by weights fitted to the prompts of other folds.
+
+    Args:
+        features: `[P, N, F]` scores; a candidate with a NaN among them has no blended score.
+        correct: `[P, N]` bool.
+        groups: of the prompts; those of a group stand in one fold, which depends on its name alone.
+
+    Where no other fold has a right and a wrong candidate in one prompt, the weights are equal.
+    """
+    folds = torch.tensor([int(split_rank(group) * num_folds) for group in groups])
+    blended = torch.full(correct.shape, float("nan"), dtype=torch.float64)
+    for fold in folds.unique().tolist():
+        is_out = folds == fold
+        weights, mean = fit_blend(features[~is_out], correct[~is_out])
+        blended[is_out] = (features[is_out].double() - mean) @ weights
+    return blended
+
+
+def fit_blend(features: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights and mean, float64 `[F]` each: the blended score is `(features - mean) @ weights`.
+
+    Args:
+        features: `[P, N, F]`; candidates with a NaN are left out.
+        correct: `[P, N]` bool.
+
+    Minimises the log-sigmoid loss of right against wrong candidates, averaged within a prompt, then
+    over prompts, by Newton's method.
+    """
+    features = features.double()
+    has_all = ~features.isnan().any(dim=-1)
+    known = features[has_all]  # [M, F]
+    mean = known.mean(dim=0).nan_to_num()
+    scale = (known - mean).square().mean(dim=0).sqrt()
+    scale = torch.where(scale > 0, scale, 1)
+    differences, shares = [], []
+    for row, is_right, is_known in zip(features, correct, has_all, strict=True):
+        found = _pairs(row[is_right & is_known], row[~is_right & is_known])
+        if len(found):
+            differences.append(found)
+            shares.append(torch.full((len(found),), 1 / len(found), dtype=torch.float64))
+    if not differences:
+        return 1 / scale, mean
+    pairs, share = torch.cat(differences) / scale, torch.cat(shares) / len(shares)
+    return _minimise(pairs, share) / scale, mean
+
+
+def _pairs(right: Tensor, wrong: Tensor) -> Tensor:
+    """Right minus wrong, `[pairs, F]`."""
+    numbers = torch.arange(len(right) * len(wrong))
+    numbers = numbers[:: -(-len(numbers) // MAX_PAIRS) or 1]
+    if not len(numbers):
+        return right[:0]
+    return right[numbers // len(wrong)] - wrong[numbers % len(wrong)]
+
+
+def _minimise(pairs: Tensor, share: Tensor) -> Tensor:
+    """Weights `[F]` of the least mean of softplus(-pairs @ weights), with a ridge."""
+
+    def loss(weights: Tensor) -> Tensor:
+        penalty = RIDGE / 2 * weights.square().sum()
+        return share @ torch.nn.functional.softplus(-pairs @ weights) + penalty
+
+    weights = torch.zeros(pairs.shape[1], dtype=torch.float64)
+    eye = torch.eye(len(weights), dtype=torch.float64)
+    for _ in range(MAX_STEPS):
+        missed = torch.sigmoid(-pairs @ weights)
+        gradient = RIDGE * weights - pairs.T @ (share * missed)
+        curvature = pairs.T @ ((share * missed * (1 - missed))[:, None] * pairs) + RIDGE * eye
+        step = torch.linalg.solve(curvature, gradient)
+        size = 1.0
+        while loss(weights - size * step) > loss(weights) and size > CONVERGED:
+            size /= 2  # far from the minimum a whole step may overshoot
+        weights = weights - size * step
+        if gradient.abs().max() < CONVERGED:
+            break
+    return weights

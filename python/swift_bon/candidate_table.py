@@ -1,0 +1,72 @@
+"""Candidates as tensors: what the statistics need of a file, without its texts and tokens."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from swift_bon.candidates import PromptCandidates, PromptLabels
+from swift_bon.votes import NO_ANSWER, number_answers
+
+
+@dataclass(frozen=True)
+class CandidateTable:
+    """P prompts with at most N candidates; rows of fewer end with places that hold none."""
+
+    prompts: list[PromptLabels]
+    present: Tensor  # [P, N] bool
+    correct: Tensor  # [P, N] bool
+    answers: Tensor  # [P, N] int64: equal answers of a prompt have equal numbers
+    scores: dict[str, Tensor]  # [P, N] float64 by method, NaN where a candidate has none
+
+    @property
+    def num_prompts(self) -> int:
+        return len(self.prompts)
+
+    @property
+    def num_candidates(self) -> Tensor:
+        """Of each prompt, int64 `[P]`."""
+        return self.present.sum(dim=1)
+
+
+def tabulate(prompts: Iterable[PromptCandidates]) -> CandidateTable:
+    """Read prompts one after the other into a table.
+
+    A score that is not finite counts as missing.
+
+    Raises:
+        ValueError: there are no prompts.
+    """
+    labels: list[PromptLabels] = []
+    answers: list[Tensor] = []
+    rows: dict[str, dict[int, list[float]]] = {}  # by method, then prompt
+    for number, prompt in enumerate(prompts):
+        labels.append(PromptLabels(prompt.id, prompt.digest, prompt.prompt_digest, prompt.correct))
+        answers.append(number_answers([candidate.answer for candidate in prompt.candidates]))
+        for name in dict.fromkeys(name for c in prompt.candidates for name in c.scores):
+            row = [candidate.scores.get(name, float("nan")) for candidate in prompt.candidates]
+            rows.setdefault(name, {})[number] = row
+    if not labels:
+        raise ValueError("there are no prompts to evaluate; collect some first")
+    correct = [torch.tensor(prompt.correct) for prompt in labels]
+    shape = (len(labels), max(map(len, correct)))
+    table = CandidateTable(
+        labels,
+        _fill(torch.zeros(shape, dtype=torch.bool), [torch.ones_like(row) for row in correct]),
+        _fill(torch.zeros(shape, dtype=torch.bool), correct),
+        _fill(torch.full(shape, NO_ANSWER), answers),
+        {},
+    )
+    for name, found in rows.items():
+        column = torch.full(shape, float("nan"), dtype=torch.float64)
+        for number, row in found.items():
+            column[number, : len(row)] = torch.tensor(row, dtype=torch.float64)
+        table.scores[name] = torch.where(column.isfinite(), column, float("nan"))
+    return table
+
+
+def _fill(table: Tensor, rows: list[Tensor]) -> Tensor:
+    for number, row in enumerate(rows):
+        table[number, : len(row)] = row
+    return table

@@ -1,0 +1,164 @@
+"""What each method picks: its accuracy for every k, and its candidate among all of a prompt."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from swift_bon.best_of_k import best_of_k_accuracy, pass_at_k
+from swift_bon.blend import cross_validated_blend
+from swift_bon.candidate_table import CandidateTable
+from swift_bon.combination import combine_by_rank, combine_by_scaling
+from swift_bon.methods import (
+    FREE_SCORES,
+    HEAD,
+    LOWER_IS_BETTER,
+    VOTE_SUFFIX,
+    combination_name,
+)
+from swift_bon.subsets import Subsets, make_subsets, pick_in_subsets
+from swift_bon.votes import NO_ANSWER, vote_accuracy
+
+NO_PICK = -1
+
+
+class Picks(NamedTuple):
+    """A method on every prompt."""
+
+    accuracy: Tensor  # [P, N] float64, k = 1 to N; beyond a prompt's candidates that of all
+    indices: list[int]  # [P]: its pick among all, the first of tied ones, or NO_PICK
+    scores: Tensor | None  # [P, N] float64, higher is better: where it is a score of its own
+
+
+def oriented_scores(table: CandidateTable) -> dict[str, Tensor]:
+    """`table.scores` turned so that higher is better, in the order of tables."""
+    known = [*FREE_SCORES, HEAD]
+    names = [name for name in known if name in table.scores]
+    names += [name for name in table.scores if name not in known]
+    columns = {name: table.scores[name] for name in names}
+    return {n: -column if n in LOWER_IS_BETTER else column for n, column in columns.items()}
+
+
+def pick_random(table: CandidateTable) -> Picks:
+    scores = torch.full(table.correct.shape, float("nan"))
+    accuracy = best_of_k_accuracy(scores, table.correct, table.present)
+    return Picks(accuracy, [NO_PICK] * table.num_prompts, None)
+
+
+def pick_oracle(table: CandidateTable) -> Picks:
+    is_right = torch.where(table.correct, 1.0, float("nan"))
+    return Picks(pass_at_k(table.correct, table.present), first_best(is_right), None)
+
+
+def pick_by_score(table: CandidateTable, scores: Tensor) -> Picks:
+    """Args: scores: `[P, N]`, higher is better, NaN where a candidate has none."""
+    accuracy = best_of_k_accuracy(scores, table.correct, table.present)
+    return Picks(accuracy, first_best(scores), scores)
+
+
+def pick_by_blend(
+    table: CandidateTable, first: Tensor, second: Tensor, groups: Sequence[str]
+) -> Picks:
+    """By a linear blend of two scores, fitted to the prompts of other folds."""
+    features = torch.stack([first, second], dim=-1)
+    return pick_by_score(table, cross_validated_blend(features, table.correct, groups))
+
+
+def pick_by_vote(table: CandidateTable, weights: Tensor, seed: int = 0) -> Picks:
+    """Args: weights: `[P, N]` of the votes, at least 0."""
+
+    def pick(row: int, count: int, subsets: Subsets) -> tuple[Tensor, int]:
+        answers, correct = table.answers[row, :count], table.correct[row, :count]
+        return vote_accuracy(answers, weights[row, :count], correct, subsets)
+
+    return _pick_each(table, pick, seed)
+
+
+def pick_by_combination(
+    table: CandidateTable,
+    first: Tensor,
+    second: Tensor,
+    combine: Callable[[Tensor, Tensor, Tensor], Tensor],
+    seed: int = 0,
+) -> Picks:
+    """Args: first, second: `[P, N]`; combine: `combine_by_rank` or `combine_by_scaling`."""
+
+    def pick(row: int, count: int, subsets: Subsets) -> tuple[Tensor, int]:
+        pair = first[row, :count], second[row, :count]
+        combined = combine(*pair, subsets.masks)
+        accuracy = pick_in_subsets(combined, table.correct[row, :count], subsets)
+        among_all = combine(*pair, torch.ones(count, 1))[:, 0]
+        return subsets.average(accuracy), first_best(among_all[None])[0]
+
+    return _pick_each(table, pick, seed)
+
+
+def _pick_each(
+    table: CandidateTable, pick: Callable[[int, int, Subsets], tuple[Tensor, int]], seed: int
+) -> Picks:
+    """One prompt after the other, as subsets of all of them would not fit."""
+    accuracy = torch.empty(table.correct.shape, dtype=torch.float64)
+    indices = []
+    for row, count in enumerate(table.num_candidates.tolist()):
+        found, best = pick(row, count, make_subsets(count, seed))
+        accuracy[row, :count] = found
+        accuracy[row, count:] = found[-1]
+        indices.append(best)
+    return Picks(accuracy, indices, None)
+
+
+def first_best(scores: Tensor) -> list[int]:
+    """Of each row of `[P, N]` the first with the highest score, `NO_PICK` where all are missing.
+
+    Missing is NaN or -inf.
+    """
+    has_score = scores > float("-inf")
+    best = torch.where(has_score, scores, float("-inf")).amax(dim=1, keepdim=True)
+    first = ((scores == best) & has_score).int().argmax(dim=1)
+    return torch.where(has_score.any(dim=1), first, NO_PICK).tolist()
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Tensors this small are done before threads have met, and on a busy machine they wait long."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(num_threads)
+
+
+@one_thread()
+def pick_with_all_methods(
+    table: CandidateTable,
+    groups: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
+    seed: int = 0,
+) -> dict[str, Picks]:
+    """By name, in the order of tables.
+
+    Args:
+        groups: of the prompts, for the blend's folds.
+        pairs: of scores to combine.
+        seed: of the subsets of votes and combinations, where there are too many for all.
+    """
+    scores = oriented_scores(table)
+    picks = {"random": pick_random(table)}
+    picks |= {name: pick_by_score(table, column) for name, column in scores.items()}
+    if (table.answers != NO_ANSWER).any():
+        picks["majority_vote"] = pick_by_vote(table, table.present.float(), seed)
+        if HEAD in scores:
+            weights = scores[HEAD].sigmoid()
+            picks[HEAD + VOTE_SUFFIX] = pick_by_vote(table, weights, seed)
+    for first, second in pairs:
+        columns = scores[first], scores[second]
+        for how, combine in (("by rank", combine_by_rank), ("by scaling", combine_by_scaling)):
+            name = combination_name(first, second, how)
+            picks[name] = pick_by_combination(table, *columns, combine, seed)
+        name = combination_name(first, second, "blended")
+        picks[name] = pick_by_blend(table, *columns, groups)
+    picks["oracle"] = pick_oracle(table)
+    return picks

@@ -1,0 +1,144 @@
+"""Intervals and tests by resampling prompts, paired: every method sees the same draws.
+
+Prompts that ask for one thing are not independent. Where groups are given, they are drawn as a
+whole: the intervals are those of new groups, not of new wordings of the same ones.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+CONFIDENCE = 0.95
+NUM_DRAWS = 2000
+NUM_PERMUTATIONS = 10_000
+LARGEST_EXACT = 13  # groups that differ: 8,192 ways to swap them
+CHUNK_ELEMENTS = 2**24  # drawn at a time
+RATIO_FLOOR = 1e-12  # against a division by an accuracy of zero
+ROUNDING = 1e-9  # relative: sums in another order are no smaller
+
+
+class Interval(NamedTuple):
+    """A mean over prompts with the bounds of its bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class Bootstrap:
+    """Draws of prompts, with replacement.
+
+    Args:
+        num_prompts: P.
+        groups: `[P]` numbers from 0; None: each prompt is drawn alone.
+        num_draws, seed: of the draws, the same for whatever is asked.
+    """
+
+    def __init__(
+        self,
+        num_prompts: int,
+        groups: Tensor | None = None,
+        *,
+        num_draws: int = NUM_DRAWS,
+        seed: int = 0,
+    ):
+        self.groups = torch.arange(num_prompts) if groups is None else groups
+        self.num_groups = int(self.groups.max()) + 1
+        self.num_draws = num_draws
+        self.seed = seed
+
+    def means(self, values: Tensor) -> Tensor:
+        """Mean over the prompts of each draw, float64 `[num_draws, ...]`, of `[P, ...]`.
+
+        NaN is left out; a draw of nothing else is NaN.
+        """
+        columns = values.double().reshape(len(values), -1)
+        is_known = ~columns.isnan()
+        terms = torch.cat([torch.where(is_known, columns, 0), is_known.double()], dim=1)
+        sums = terms.new_zeros(self.num_groups, terms.shape[1]).index_add_(0, self.groups, terms)
+        drawn = torch.cat([counts @ sums for counts in self._counts()])
+        total, number = drawn.chunk(2, dim=1)
+        return (total / number).reshape(self.num_draws, *values.shape[1:])
+
+    def bounds(self, values: Tensor, confidence: float = CONFIDENCE) -> tuple[Tensor, Tensor]:
+        """Lower and upper percentile of `means`, `[...]` each, of `[P, ...]`."""
+        return percentile_bounds(self.means(values), confidence)
+
+    def interval(self, values: Tensor, confidence: float = CONFIDENCE) -> Interval:
+        """Of one column `[P]`."""
+        low, high = self.bounds(values, confidence)
+        return Interval(float(values.double().nanmean()), float(low), float(high))
+
+    def ratio_interval(
+        self, numerator: Tensor, denominator: Tensor, confidence: float = CONFIDENCE
+    ) -> Interval:
+        """Of the ratio of two means, `[P]` each, over the same draws."""
+        both = torch.stack([numerator, denominator], dim=1).double()
+        drawn, mean = self.means(both), both.mean(dim=0)
+        low, high = percentile_bounds(_ratio(drawn[:, 0], drawn[:, 1]), confidence)
+        return Interval(float(_ratio(*mean)), float(low), float(high))
+
+    def _counts(self):
+        """How often each group was drawn, float64 `[draws, groups]` at a time."""
+        generator = torch.Generator().manual_seed(self.seed)
+        step = max(1, CHUNK_ELEMENTS // self.num_groups)
+        for start in range(0, self.num_draws, step):
+            num_rows = min(step, self.num_draws - start)
+            draws = torch.randint(self.num_groups, (num_rows, self.num_groups), generator=generator)
+            ones = torch.ones((), dtype=torch.float64).expand(draws.shape)
+            yield torch.zeros(draws.shape, dtype=torch.float64).scatter_add_(1, draws, ones)
+
+
+def percentile_bounds(means: Tensor, confidence: float) -> tuple[Tensor, Tensor]:
+    """Of each column of `[draws, ...]`; NaN draws are left out."""
+    tail = (1 - confidence) / 2
+    quantiles = torch.tensor([tail, 1 - tail], dtype=torch.float64)
+    columns = means.reshape(len(means), -1)
+    # `quantile` refuses more than 16 million numbers at a time
+    chunks = columns.split(max(1, CHUNK_ELEMENTS // 2 // len(means)), dim=1)
+    found = [chunk.nanquantile(quantiles, dim=0) for chunk in chunks]
+    low, high = torch.cat(found, dim=1).reshape(2, *means.shape[1:])
+    return low, high
+
+
+def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
+    return numerator / denominator.clamp(min=RATIO_FLOOR)
+
+
+def permutation_p_value(
+    differences: Tensor,
+    groups: Tensor | None = None,
+    *,
+    num_draws: int = NUM_PERMUTATIONS,
+    seed: int = 0,
+) -> float:
+    """Two-sided p-value of a mean difference of two methods, by swapping them at random.
+
+    Args:
+        differences: `[P]`, of one method minus the other for each prompt.
+        groups: `[P]` numbers from 0, swapped as a whole; None: each prompt alone.
+
+    If neither method were better, the sign of each difference would be chance. Exact where at most
+    13 groups differ; else the share of random sign flips that are as far from 0, counting the
+    observed one, so that it is never 0.
+    """
+    differences = differences.double()
+    if groups is not None:
+        sums = differences.new_zeros(int(groups.max()) + 1)
+        differences = sums.index_add_(0, groups, differences)
+    differences = differences[differences != 0]
+    observed = differences.sum().abs() - ROUNDING * differences.abs().sum()
+    count = len(differences)
+    if count <= LARGEST_EXACT:
+        numbers = torch.arange(2**count)[:, None] >> torch.arange(count)
+        signs = (numbers & 1).double() * 2 - 1
+        return float(((signs @ differences).abs() >= observed).double().mean())
+    generator = torch.Generator().manual_seed(seed)
+    step = max(1, CHUNK_ELEMENTS // count)
+    num_as_far = 0
+    for start in range(0, num_draws, step):
+        size = (min(step, num_draws - start), count)
+        signs = torch.randint(2, size, generator=generator).double() * 2 - 1
+        num_as_far += int(((signs @ differences).abs() >= observed).sum())
+    return (num_as_far + 1) / (num_draws + 1)
