@@ -74,7 +74,7 @@ def test_the_pick_among_all_is_as_right_as_the_accuracy():
             continue
         for row, index in enumerate(found.indices):
             right = index != NO_PICK and bool(table.correct[row, index])
-            assert found.accuracy[row, -1].item() == float(right), name
+            assert found.accuracy[row, -1].item() == pytest.approx(float(right)), name
     assert picks["random"].indices == [NO_PICK] * 40
     votes = picks["majority_vote"]
     for row, index in enumerate(votes.indices):
