@@ -40,7 +40,14 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.10",
-    packages=["swift_kernels", "swift_bon", "swift_bon.tasks"],
+    packages=[
+        "swift_kernels",
+        "swift_bon",
+        "swift_bon.graders",
+        "swift_bon.page",
+        "swift_bon.statistics",
+        "swift_bon.tasks",
+    ],
     package_dir={"swift_kernels": "swift_kernels", "swift_bon": "python/swift_bon"},
     package_data={
         "swift_kernels": ["py.typed"],

@@ -22,8 +22,8 @@ from swift_bon.candidate_files import read_candidates
 from swift_bon.extraction import extract_features, project_features
 from swift_bon.model_features import ModelFeatures, stream_features
 from swift_bon.models import load_model
-from swift_bon.resampling import Bootstrap
 from swift_bon.statistics import auroc, picked_accuracy
+from swift_bon.statistics.resampling import Bootstrap
 from swift_bon.store import FeatureStore
 from swift_bon.training import train_reward_head
 from swift_kernels import RewardHead, score_packed

@@ -1,4 +1,4 @@
-"""Accuracy of each way to pick, with intervals, as a record: `swift-bon evaluate`, kept.
+"""Every way to pick, for every k, with intervals, as a record: `swift-bon evaluate`, kept.
 
 python bench/evaluate.py runs/basics-test.jsonl [--out DIR]
 """
@@ -11,6 +11,10 @@ from rich.console import Console
 from machine import machine
 from records import add_out_argument, print_record, write_record
 from swift_bon import evaluation
+from swift_bon.accuracy_plot import plot_accuracy
+from swift_bon.evaluation_tables import print_evaluation
+
+NAME = "evaluate_basics_test"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -18,10 +22,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("path", type=Path, help="candidates with scores: swift-bon collect --head")
     add_out_argument(parser)
     options = parser.parse_args(arguments)
-    accuracies = evaluation.evaluate(options.path)
-    evaluation.print_evaluation(accuracies, Console())
-    record = {"benchmark": "evaluate_basics_test", "machine": machine(), **accuracies}
-    write_record("evaluate_basics_test", record, options.out)
+    found = evaluation.evaluate(options.path)
+    print_evaluation(found, Console())
+    record = {"benchmark": NAME, "machine": machine(), **found}
+    written = write_record(NAME, record, options.out)
+    plot_accuracy(found, written.with_suffix(".png"))
     print_record(record)
 
 

@@ -3,12 +3,6 @@
 from collections.abc import Sequence
 
 OURS = "swift_kernels"
-PICKS = {
-    "random": "random sample",
-    "mean_logprob": "most likely sample (mean log-probability)",
-    "swift": "**SWIFT's pick**",
-    "oracle": "oracle (any right one)",
-}
 SHOWN_SIZES = {(4, 128), (16, 512), (64, 1024)}  # of the GPU's grid: the rest is in the JSON
 SHOWN_CANDIDATES = {1, 16, 64, 256}  # of the steps
 LARGE_TOKENS = 8192  # N * T from which the bandwidth is the limit
@@ -44,29 +38,6 @@ def is_gpu(record: dict) -> bool:
 
 def is_dirty(commit: str | None) -> bool:
     return commit is not None and commit.endswith("+dirty")
-
-
-def evaluation(record: dict) -> str:
-    """Accuracies with intervals, and what the pick gains."""
-    rows = [
-        (label, f"{record[name]:.3f}", "{:.3f} to {:.3f}".format(*record["intervals"][name]))
-        for name, label in PICKS.items()
-    ]
-    samples = record["num_candidates"] // record["num_prompts"]
-    ratio, ratio_low, ratio_high = record["swift_over_random"]
-    gain, gain_low, gain_high = record["differences"]["swift - mean_logprob"]
-    area = record["auroc"]
-    where = f" {machine_line(record)}" if "machine" in record else ""
-    return "\n\n".join(
-        [
-            f"{record['num_prompts']} questions, {samples} samples each.{where}",
-            markdown_table(("answer taken", "accuracy", "95% interval"), rows),
-            f"SWIFT's pick is right {ratio:.2f} times as often as a random sample ({ratio_low:.2f} "
-            f"to {ratio_high:.2f}), and {gain:+.3f} over the most likely sample ({gain_low:+.3f} "
-            f"to {gain_high:+.3f}; paired bootstrap over questions, 95%). AUROC over all "
-            f"candidates: {area['swift']:.3f} against {area['mean_logprob']:.3f}.",
-        ]
-    )
 
 
 def overhead(record: dict) -> str:

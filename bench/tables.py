@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import compare_table
 import table_texts
+from evaluation_table import render as evaluation
 from fit_table import render as fit
 from records import RESULTS
 from reward_tables import render as reward_models
@@ -34,7 +35,7 @@ class Source(NamedTuple):
 
 
 TABLES = {
-    "evaluation": Source("evaluate_basics_test", table_texts.evaluation, None),
+    "evaluation": Source("evaluate_basics_test", evaluation, None),
     "overhead-cpu": Source("generate_overhead", table_texts.overhead, False),
     "overhead-gpu": Source("generate_overhead", table_texts.overhead, True),
     "score-cpu": Source("score", table_texts.score_cpu, False),

@@ -14,9 +14,12 @@ import generate_overhead
 import generated_scores
 import gpu
 from baselines import build_policy
+from evaluation_cases import random_prompts
 from gpu import Part, run_parts
 from oracle import WrongAnswer
 from script import Script
+from swift_bon.candidate_files import append_candidates
+from swift_bon.evaluation import evaluate_candidates
 from swift_kernels import RewardHead, RunningScore
 
 
@@ -141,9 +144,11 @@ def left_padded_prompts():
     return {"input_ids": (torch.arange(48) + 1).view(8, 6) * mask, "attention_mask": mask}
 
 
-def test_an_evaluation_is_kept_with_its_machine(monkeypatch, tmp_path):
-    monkeypatch.setattr(evaluate.evaluation, "evaluate", lambda path: {"swift": 0.5})
-    monkeypatch.setattr(evaluate.evaluation, "print_evaluation", lambda *_: None)
-    evaluate.main(["candidates.jsonl", "--out", str(tmp_path)])
+def test_an_evaluation_is_kept_with_its_machine(tmp_path):
+    path = tmp_path / "candidates.jsonl"
+    append_candidates(path, random_prompts(4, 3))
+    evaluate.main([str(path), "--out", str(tmp_path)])
     record = json.loads((tmp_path / "evaluate_basics_test.json").read_text())
-    assert record["swift"] == 0.5 and record["machine"]["torch"] == torch.__version__
+    assert record["swift"] == evaluate_candidates(random_prompts(4, 3))["swift"]
+    assert record["machine"]["torch"] == torch.__version__
+    assert (tmp_path / "evaluate_basics_test.png").read_bytes().startswith(b"\x89PNG")

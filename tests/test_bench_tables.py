@@ -5,6 +5,8 @@ import json
 import pytest
 
 import tables
+from evaluation_cases import random_prompts
+from swift_bon.evaluation import evaluate_candidates
 from tables import NOT_MEASURED, README, TABLES, rewrite
 
 CPU = {
@@ -176,25 +178,24 @@ def test_overhead(tmp_path, extra, shown):
 
 
 def test_evaluation(tmp_path):
-    record = {
-        "num_prompts": 10,
-        "num_candidates": 80,
-        "intervals": {},
-        "swift_over_random": [2.5, 2.0, 3.0],
-        "differences": {"swift - mean_logprob": [0.05, 0.01, 0.09]},
-        "auroc": {"swift": 0.875, "mean_logprob": 0.75},
-    }
-    for index, name in enumerate(("random", "mean_logprob", "swift", "oracle")):
-        record[name] = index / 10
-        record["intervals"][name] = [0.0, 0.5]
+    record = {**evaluate_candidates(random_prompts(10, 3)), "machine": CPU}
     write(tmp_path, "abacus", "evaluate_basics_test", record)
     text = render("evaluation", tmp_path)
-    assert "10 questions, 8 samples each." in text
-    assert "| **SWIFT's pick** | 0.200 | 0.000 to 0.500 |" in text
-    assert "Abacus" not in text
-    write(tmp_path, "abacus", "evaluate_basics_test", {**record, "machine": CPU})
-    assert "10 questions, 8 samples each. 2 CPU cores, Abacus" in render("evaluation", tmp_path)
-    assert "2.50 times as often" in text and "+0.050 over" in text
+    assert "10 questions in 10 groups, 3 samples each. 2 CPU cores, Abacus" in text
+    assert "| answer taken | k = 1 | k = 2 | k = 3 |" in text
+    curve = record["curves"]["swift"]
+    accuracy, low, high = (curve[key][2] for key in ("accuracy", "low", "high"))
+    last = f"{accuracy:.3f}<br><sub>{low:.3f} to {high:.3f}</sub>"
+    lines = [line for line in text.splitlines() if line.startswith("| **SWIFT's pick** |")]
+    (row,) = (line for line in lines if "<br>" in line)
+    assert row.endswith(f"{last} |")
+    gain = record["differences"]["swift - majority_vote"]
+    p = record["p_values"]["swift - majority_vote"]
+    assert "| majority vote | {:+.3f} ({:+.3f} to {:+.3f}) |".format(*gain) + f" {p:.4f} |" in text
+    assert f"| {record['auroc']['swift']:.3f} |" in text
+    ratio = record["swift_over_random"][0]
+    assert f"{ratio:.2f} times as often" in text
+    assert text.count("| oracle (any right one) |") == 1  # it is not compared
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brute_force import NAN, average_over_subsets, cases, columns, pick_highest
-from swift_bon.best_of_k import best_of_k_accuracy, binomial_ratios, count_ranks, pass_at_k
 from swift_bon.statistics import picked_accuracy
+from swift_bon.statistics.best_of_k import (
+    best_of_k_accuracy,
+    binomial_ratios,
+    count_ranks,
+    pass_at_k,
+)
 
 INF = float("inf")
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from swift_bon.blend import RIDGE, cross_validated_blend, fit_blend
 from swift_bon.groups import split_rank
+from swift_bon.statistics.blend import RIDGE, cross_validated_blend, fit_blend
 
 NAN = float("nan")
 

@@ -57,6 +57,8 @@ def test_generate_json(run, folder):
     assert [row["prompt"] for row in record["results"]] == ["abc", "de f"]
     for row in record["results"]:
         assert len(row["candidates"]) == 3
+        for candidate in row["candidates"]:
+            assert candidate.keys() == {"text", "score", "token_ids", "mean_logprob"}
         assert row["text"] == row["candidates"][row["index"]]["text"]
         scores = [c["score"] for c in row["candidates"] if c["score"] is not None]
         assert not scores or row["score"] == max(scores)

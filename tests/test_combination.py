@@ -15,8 +15,8 @@ from brute_force import (
     combined_by_scaling,
     pick_highest,
 )
-from swift_bon.combination import combine_by_rank, combine_by_scaling
-from swift_bon.subsets import make_subsets, pick_in_subsets
+from swift_bon.statistics.combination import combine_by_rank, combine_by_scaling
+from swift_bon.statistics.subsets import make_subsets, pick_in_subsets
 
 FORMS = [
     pytest.param(combine_by_rank, combined_by_rank, id="rank"),

@@ -71,7 +71,7 @@ def test_every_method_is_described():
     assert families["swift+mean_logprob blended"] == "combination"
     labels = [method["label"] for method in record["methods"]]
     assert len(set(labels)) == len(labels)
-    assert "SWIFT and mean log-probability, by rank" in labels
+    assert "SWIFT + log-probability, by rank" in labels
     assert set(record["differences"]) == {
         f"swift - {name}" for name in ALL_METHODS if name not in ("swift", "oracle")
     }

@@ -19,14 +19,17 @@ def printed(record, width: int = 200) -> str:
 def test_everything_is_printed():
     record = evaluate_candidates(random_prompts(30, 4))
     text = printed(record)
-    rows = [line for line in text.split("against")[0].splitlines() if line.count("│") > 3]
+    rows = [
+        line for line in text.split("against the others")[0].splitlines() if line.count("│") > 3
+    ]
     for method, line in zip(record["methods"], rows, strict=True):
         name = method["name"]
         assert method["label"] in line
         assert f"{record[name]:.3f}" in line
         assert "{:.3f} to {:.3f}".format(*record["intervals"][name]) in line
     assert f"{record['auroc']['swift']:.3f}" in text
-    assert f"{record['auroc_within']['swift'][0]:.3f}" in text
+    within, low, high = record["auroc_within"]["swift"]
+    assert f"{within:.3f} │ {low:.3f} to {high:.3f}" in text
     for name, p in record["p_values"].items():
         assert f"{record['differences'][name][0]:+.3f}" in text
         assert f"{p:.4f}" in text
@@ -50,8 +53,15 @@ def test_narrow_terminals_keep_the_numbers():
 
 
 @pytest.mark.parametrize(
-    ("num", "expected"),
-    [(1, [1]), (2, [1, 2]), (8, [1, 2, 4, 8]), (6, [1, 2, 4, 6]), (64, [2, 4, 8, 16, 32, 64])],
+    ("num", "most", "expected"),
+    [
+        (1, 6, [1]),
+        (2, 6, [1, 2]),
+        (8, 6, [1, 2, 4, 8]),
+        (6, 6, [1, 2, 4, 6]),
+        (64, 6, [2, 4, 8, 16, 32, 64]),
+        (8, 3, [2, 4, 8]),
+    ],
 )
-def test_ks_that_are_shown(num, expected):
-    assert shown_ks(list(range(1, num + 1))) == expected
+def test_ks_that_are_shown(num, most, expected):
+    assert shown_ks(list(range(1, num + 1)), most) == expected

@@ -15,8 +15,8 @@ from swift_bon.methods import FREE_SCORES, LABELS, LOWER_IS_BETTER, combination_
         ("majority_vote", "vote", "majority vote"),
         ("swift_vote", "vote", "vote weighted by SWIFT"),
         ("Skywork-8B", "reward", "Skywork-8B"),
-        ("swift+Sky+work blended", "combination", "SWIFT and Sky and work, blended"),
-        ("swift+length by rank", "combination", "SWIFT and shortest, by rank"),
+        ("swift+Sky+work blended", "combination", "SWIFT + Sky + work, blended"),
+        ("swift+length by rank", "combination", "SWIFT + shortest, by rank"),
     ],
 )
 def test_labels_and_families(name, kind, words):

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swift_bon import resampling
-from swift_bon.resampling import (
+from swift_bon.statistics import resampling
+from swift_bon.statistics.resampling import (
     CHUNK_ELEMENTS,
     LARGEST_EXACT,
     Bootstrap,

@@ -7,8 +7,14 @@ import torch
 from hypothesis import given
 
 from brute_force import average_over_subsets, cases, columns, pick_highest
-from swift_bon.best_of_k import best_of_k_accuracy
-from swift_bon.subsets import LARGEST_EXACT, NUM_ORDERS, Subsets, make_subsets, pick_in_subsets
+from swift_bon.statistics.best_of_k import best_of_k_accuracy
+from swift_bon.statistics.subsets import (
+    LARGEST_EXACT,
+    NUM_ORDERS,
+    Subsets,
+    make_subsets,
+    pick_in_subsets,
+)
 
 
 def spread(scores: torch.Tensor, subsets: Subsets) -> torch.Tensor:

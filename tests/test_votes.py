@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brute_force import NAN, average_over_subsets, cases, columns, pick_by_vote
-from swift_bon.subsets import make_subsets
-from swift_bon.votes import NO_ANSWER, number_answers, vote_accuracy
+from swift_bon.statistics.subsets import make_subsets
+from swift_bon.statistics.votes import NO_ANSWER, number_answers, vote_accuracy
 
 
 def vote(answers, weights, correct):

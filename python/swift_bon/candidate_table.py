@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from swift_bon.candidates import PromptCandidates, PromptLabels
-from swift_bon.votes import NO_ANSWER, number_answers
+from swift_bon.statistics.votes import NO_ANSWER, number_answers
 
 
 @dataclass(frozen=True)

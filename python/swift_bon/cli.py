@@ -1,13 +1,12 @@
 """The command line: parse, call, print. Each flag is a parameter of the function it calls."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from swift_bon import cli_training
+from swift_bon import cli_evaluation, cli_scoring, cli_training
 from swift_bon.cli_options import Head, Json, Model, Seed
 from swift_bon.models import EMBEDDED_NAME
 from swift_bon.terminal import (
@@ -16,6 +15,7 @@ from swift_bon.terminal import (
     print_result,
     read_prompts,
     readable_errors,
+    result_record,
 )
 
 app = typer.Typer(
@@ -88,31 +88,14 @@ def generate(
             top_p=top_p,
         )
     records = [
-        {"prompt": text, **asdict(result)} for text, result in zip(texts, results, strict=True)
+        {"prompt": text, **result_record(result)}
+        for text, result in zip(texts, results, strict=True)
     ]
     if as_json:
         print_json({"results": records})
         return
     for record in records:
         print_result(record, Console())
-
-
-@app.command()
-def evaluate(
-    path: Annotated[Path, typer.Argument(help="Candidates with scores: collect --head.")],
-    num_draws: Annotated[int, typer.Option(help="Of the bootstrap over questions.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
-    as_json: Json = False,
-) -> None:
-    """Accuracy of each way to pick, with paired bootstrap intervals over questions."""
-    from swift_bon import evaluation
-
-    with readable_errors():
-        record = evaluation.evaluate(path, num_draws=num_draws, seed=seed)
-    if as_json:
-        print_json(record)
-    else:
-        evaluation.print_evaluation(record, Console())
 
 
 @app.command()
@@ -135,7 +118,14 @@ def convert(
     print_record({"output": str(output), **head.config()}, as_json)
 
 
-for command in (cli_training.collect, cli_training.extract, cli_training.train):
+for command in (
+    cli_training.collect,
+    cli_training.extract,
+    cli_training.train,
+    cli_scoring.score,
+    cli_evaluation.evaluate,
+    cli_evaluation.inspect,
+):
     app.command()(command)
 
 

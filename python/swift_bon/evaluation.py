@@ -31,8 +31,8 @@ from swift_bon.candidates import PromptCandidates
 from swift_bon.groups import groups_of
 from swift_bon.methods import FREE_SCORES, HEAD, family, label
 from swift_bon.picking import Picks, pick_with_all_methods
-from swift_bon.resampling import CONFIDENCE, NUM_DRAWS, Bootstrap, permutation_p_value
 from swift_bon.statistics import auroc, auroc_within, calibration
+from swift_bon.statistics.resampling import CONFIDENCE, NUM_DRAWS, Bootstrap, permutation_p_value
 from swift_kernels.checks import check_count
 
 

@@ -19,7 +19,7 @@ LABELS = {
     "tail_confidence": "tail confidence (DeepConf)",
     "length": "shortest",
 }
-SHORT_LABELS = {"swift": "SWIFT", "mean_logprob": "mean log-probability"}  # inside other labels
+SHORT_LABELS = {"swift": "SWIFT", "mean_logprob": "log-probability"}  # inside other labels
 LOWER_IS_BETTER = frozenset({"perplexity", "entropy", "length"})
 
 FREE_SCORES = (  # of the pass that wrote the text, in the order of tables
@@ -59,7 +59,7 @@ def label(name: str) -> str:
     if kind == "combination":
         how = next(how for how in COMBINATIONS if name.endswith(how))
         parts = name.removesuffix(how).strip().split("+")
-        return f"{' and '.join(map(_short, parts))}, {how}"
+        return f"{' + '.join(map(_short, parts))}, {how}"
     return LABELS.get(name, name)
 
 

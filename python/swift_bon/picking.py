@@ -7,10 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from swift_bon.best_of_k import best_of_k_accuracy, pass_at_k
-from swift_bon.blend import cross_validated_blend
 from swift_bon.candidate_table import CandidateTable
-from swift_bon.combination import combine_by_rank, combine_by_scaling
 from swift_bon.methods import (
     FREE_SCORES,
     HEAD,
@@ -18,8 +15,11 @@ from swift_bon.methods import (
     VOTE_SUFFIX,
     combination_name,
 )
-from swift_bon.subsets import Subsets, make_subsets, pick_in_subsets
-from swift_bon.votes import NO_ANSWER, vote_accuracy
+from swift_bon.statistics.best_of_k import best_of_k_accuracy, pass_at_k
+from swift_bon.statistics.blend import cross_validated_blend
+from swift_bon.statistics.combination import combine_by_rank, combine_by_scaling
+from swift_bon.statistics.subsets import Subsets, make_subsets, pick_in_subsets
+from swift_bon.statistics.votes import NO_ANSWER, vote_accuracy
 
 NO_PICK = -1
 

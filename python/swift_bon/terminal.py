@@ -4,13 +4,17 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:  # torch takes seconds, which --help should not
+    from swift_bon.results import BestOfN
 
 
 @contextlib.contextmanager
@@ -44,6 +48,14 @@ def finite_json(value):
         return [finite_json(item) for item in value]
     is_number = not isinstance(value, float) or abs(value) < float("inf")
     return value if is_number else None
+
+
+def result_record(result: "BestOfN") -> dict[str, Any]:
+    """As JSON, without what was not asked for."""
+    record = asdict(result)
+    for candidate in record["candidates"]:
+        del candidate["free_scores"], candidate["token_scores"]
+    return record
 
 
 def print_result(record: dict[str, Any], console: Console) -> None:

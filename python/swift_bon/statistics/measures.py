@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from swift_bon.best_of_k import count_ranks
+from swift_bon.statistics.best_of_k import count_ranks
 
 
 def picked_accuracy(scores: Tensor, correct: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from swift_bon.subsets import Subsets, random_in_subsets
+from swift_bon.statistics.subsets import Subsets, random_in_subsets
 
 NO_ANSWER = -1
 TIE = 1e-12  # relative: the same weights summed in another order

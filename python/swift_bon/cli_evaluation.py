@@ -1,0 +1,109 @@
+"""The commands that judge: evaluate, inspect."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from swift_bon.cli_options import Head, Json, Model, Seed
+from swift_bon.models import EMBEDDED_NAME
+from swift_bon.terminal import print_json, print_record, read_prompts, readable_errors
+
+
+def evaluate(
+    path: Annotated[Path, typer.Argument(help="Candidates with scores: collect --head, score.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Of the report, without endings; for a.jsonl by default a.evaluation."),
+    ] = None,
+    report: Annotated[
+        bool, typer.Option(help="--no-report writes no JSON, PNG and HTML files.")
+    ] = True,
+    combine: Annotated[
+        list[str] | None,
+        typer.Option(help="Two scores, as in swift+mean_logprob; may be given several times."),
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="The method the others are compared with; swift.")
+    ] = None,
+    num_draws: Annotated[int, typer.Option(help="Of the bootstrap over questions.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Accuracy of each way to pick one of k, with paired intervals; a report with a page."""
+    from swift_bon import evaluation, reports
+    from swift_bon.evaluation_tables import print_evaluation
+
+    with readable_errors():
+        settings: dict[str, Any] = {
+            "combine": parse_pairs(combine),
+            "reference": reference,
+            "num_draws": num_draws,
+            "seed": seed,
+        }
+        if report:
+            record, files = reports.report(path, output, **settings)
+        elif output is not None:
+            raise ValueError("--output and --no-report exclude each other; leave one out")
+        else:
+            record, files = evaluation.evaluate(path, **settings), ()
+    if as_json:
+        print_json(record)
+        return
+    print_evaluation(record, Console())
+    for file in files:
+        typer.echo(f"written: {file}")
+
+
+def parse_pairs(texts: list[str] | None) -> list[tuple[str, ...]] | None:
+    """`swift+mean_logprob` as a pair; which scores there are is known later."""
+    return None if not texts else [tuple(text.split("+")) for text in texts]
+
+
+def inspect(
+    prompt: Annotated[
+        str | None, typer.Argument(help="One user message; - reads standard input.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="Collected candidates, instead of a prompt.")
+    ] = None,
+    prompt_id: Annotated[str | None, typer.Option("--id", help="Of the prompt in --file.")] = None,
+    output: Annotated[Path, typer.Option(help="The page.")] = Path("inspect.html"),
+    num_return_sequences: Annotated[int, typer.Option("--samples", "-n", help="N.")] = 8,
+    max_new_tokens: Annotated[int, typer.Option(help="Longest response, in tokens.")] = 128,
+    temperature: Annotated[float, typer.Option(help="Of the sampling.")] = 1.0,
+    top_p: Annotated[float, typer.Option(help="Nucleus sampling; 1 keeps all tokens.")] = 1.0,
+    seed: Seed = 0,
+    model: Model = EMBEDDED_NAME,
+    head: Head = None,
+    as_json: Json = False,
+) -> None:
+    """Write a page of one prompt's candidates, each token coloured by its reward and its gate."""
+    from swift_bon import inspection
+    from swift_bon.files import write_whole
+    from swift_bon.heads import load_head
+    from swift_bon.models import load_model
+
+    with readable_errors():
+        if (prompt is None) == (file is None):
+            raise ValueError("give either a prompt or --file with --id")
+        if (file is None) != (prompt_id is None):
+            raise ValueError("--file and --id belong together; give both or none")
+        if file is not None:
+            page = inspection.inspect_stored(file, prompt_id)
+        else:
+            text = "\n".join(read_prompts([prompt], None))  # standard input is one prompt
+            loaded_head = load_head(head, model_name=model)
+            page = inspection.inspect_prompt(
+                *load_model(model),
+                text,
+                loaded_head,
+                num_return_sequences,
+                seed=seed,
+                max_new_tokens=max_new_tokens,
+                temperature=temperature,
+                top_p=top_p,
+            )
+        write_whole(output, page)
+    print_record({"output": str(output)}, as_json)

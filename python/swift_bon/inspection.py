@@ -1,0 +1,89 @@
+"""One prompt's candidates as a page: what the head looks at."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from swift_bon.candidate_files import iterate_candidates
+from swift_bon.candidate_table import tabulate
+from swift_bon.candidates import PromptCandidates, StoredCandidate
+from swift_bon.checks import check_head_fits, check_prompts
+from swift_bon.collection import kept_scores
+from swift_bon.confidence import default_window
+from swift_bon.generation import DEFAULT_MAX_NEW_TOKENS, sample_candidates
+from swift_bon.picking import pick_with_all_methods
+from swift_kernels import RewardHead
+from swift_kernels.checks import check_count
+
+
+def inspect_prompt(
+    model,
+    tokenizer,
+    prompt: str | Sequence,
+    head: RewardHead,
+    num_return_sequences: int = 8,
+    *,
+    seed: int = 0,
+    **generate_kwargs,
+) -> str:
+    """Sample candidates for a prompt and show each with its tokens' rewards and gates.
+
+    Args:
+        prompt: a string (one user message) or chat messages.
+        num_return_sequences: N, candidates.
+        seed: of the random streams.
+
+    The other arguments are those of `best_of_n`. Nothing is graded, so no candidate is called right
+    or wrong.
+
+    Returns:
+        a self-contained HTML page.
+    """
+    (chat,) = check_prompts(prompt)
+    check_count(num_return_sequences, "num_return_sequences")
+    check_head_fits(head, model)
+    longest = generate_kwargs.get("max_new_tokens") or DEFAULT_MAX_NEW_TOKENS
+    (candidates,) = sample_candidates(
+        model,
+        tokenizer,
+        [chat],
+        head,
+        num_return_sequences,
+        stream_keys=[(seed, 0)],
+        confidence_window=default_window(longest),
+        with_token_scores=True,
+        **generate_kwargs,
+    )
+    stored = [
+        StoredCandidate(
+            c.text, c.token_ids, False, None, kept_scores(c), token_scores=c.token_scores
+        )
+        for c in candidates
+    ]
+    text = "\n\n".join(str(message["content"]) for message in chat)
+    return _page(PromptCandidates("prompt", text, "", stored), is_graded=False)
+
+
+def inspect_stored(path: str | Path, prompt_id: str) -> str:
+    """The page of one prompt of a candidates file, with all its candidates.
+
+    Raises:
+        FileNotFoundError, ValueError: no such file, or no such prompt in it.
+    """
+    for prompt in iterate_candidates(path):
+        if prompt.id == prompt_id:
+            return _page(prompt, is_graded=True)
+    raise ValueError(f"id is {prompt_id!r}, expected one of the ids in {path}: each line has one")
+
+
+def _page(prompt: PromptCandidates, *, is_graded: bool) -> str:
+    from swift_bon.page import render_page
+
+    picks = pick_with_all_methods(tabulate([prompt]), [prompt.id], [])
+    shown = {name: found.indices for name, found in picks.items() if is_graded or name != "oracle"}
+    return render_page(
+        None,
+        [prompt],
+        shown,
+        title=" ".join(prompt.prompt.split())[:120],
+        max_candidates=len(prompt.candidates),
+    )

@@ -1,0 +1,70 @@
+"""The files of an evaluation: the record as JSON, accuracy over k as PNG, and the page."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from swift_bon.candidate_files import iterate_candidates
+from swift_bon.evaluation import evaluate_file
+from swift_bon.files import write_whole
+from swift_bon.fit_report import figure_class
+from swift_bon.statistics.resampling import NUM_DRAWS
+from swift_bon.terminal import finite_json
+
+
+class ReportFiles(NamedTuple):
+    """Where a report lies."""
+
+    json: Path
+    png: Path
+    html: Path
+
+
+def report(
+    path: str | Path,
+    output: str | Path | None = None,
+    *,
+    combine: Sequence[tuple[str, str]] | None = None,
+    reference: str | None = None,
+    num_draws: int = NUM_DRAWS,
+    seed: int = 0,
+) -> tuple[dict[str, Any], ReportFiles]:
+    """`evaluate` a candidates file and write what can be looked at.
+
+    Args:
+        output: where the files go, without their endings; for `runs/a.jsonl` by default
+            `runs/a.evaluation`.
+
+    The other arguments are those of `evaluate`. Each file is replaced as a whole.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is missing.
+        FileNotFoundError, ValueError: from `evaluate`.
+    """
+    figure_class()  # a missing matplotlib is said before anything takes time
+    from swift_bon.accuracy_plot import plot_accuracy
+    from swift_bon.page import render_page
+
+    path = Path(path)
+    files = report_files(path, output)
+    record, picks = evaluate_file(path, combine, reference, num_draws, seed)
+    page = render_page(record, iterate_candidates(path), picks, title=_title(record, path))
+    text = json.dumps(finite_json(record), ensure_ascii=False, allow_nan=False)
+    write_whole(files.json, text + "\n")
+    plot_accuracy(record, files.png)
+    write_whole(files.html, page)
+    return record, files
+
+
+def report_files(path: Path, output: str | Path | None = None) -> ReportFiles:
+    if output is None:
+        output = path.with_name(path.name.removesuffix(".jsonl") + ".evaluation")
+    return ReportFiles(*(Path(f"{output}.{ending}") for ending in ReportFiles._fields))
+
+
+def _title(record: dict[str, Any], path: Path) -> str:
+    header = record["candidates"]
+    if header is None:
+        return f"Best of {record['ks'][-1]}: {path.name}"
+    return f"Best of {record['ks'][-1]}: {header['task']} ({header['split']}), {header['model']}"
