@@ -1,0 +1,80 @@
+"""Numbers and texts as the page writes them. A number that does not exist is a dash."""
+
+import html
+import json
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+DASH = "–"
+NO_BREAK = "\u00a0"
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # has no UTF-8: the page could not be written
+LINE_BREAK = re.compile("[\x01-\x1f\x7f\x85\u2028\u2029]")
+# Marks that turn text around, left open, would turn the sentence around that they stand in.
+DIRECTION = re.compile("[\0\u202a-\u202e\u2066-\u2069]")
+SMALLEST_P = 0.0001
+
+
+def clean(text: object) -> str:
+    """Each lone surrogate becomes one U+FFFD, so that lengths in characters stay what they are."""
+    return LONE_SURROGATE.sub("\ufffd", str(text))
+
+
+def escape(text: object) -> str:
+    """For HTML, in text and in quoted attributes, on one line. HTML has no NUL."""
+    line = LINE_BREAK.sub(" ", clean(text))
+    return html.escape(DIRECTION.sub("\ufffd", line), quote=True)
+
+
+def to_json(value: Any) -> str:
+    """For a data block inside a page: without `<` nothing in it can end the block."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
+
+
+def finite(value: float | None) -> float | None:
+    """The number, or None for what JSON cannot hold."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def share(value: float | None) -> str:
+    """An accuracy: .385"""
+    if finite(value) is None:
+        return DASH
+    return _bare(f"{value:.3f}")
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """A difference: +.090 or −.012"""
+    if finite(value) is None:
+        return DASH
+    number = _bare(f"{abs(value):.{digits}f}")
+    if not number.strip(".0"):
+        return "±" + number
+    return ("+" if value > 0 else "−") + number
+
+
+def interval(bounds: Sequence[float | None], number=share) -> str:
+    """.337 to .435"""
+    return " to ".join(number(bound) for bound in bounds)
+
+
+def p_value(value: float | None) -> str:
+    """p = .0002, as HTML."""
+    if finite(value) is None:
+        return ""
+    if value < SMALLEST_P:
+        return f"p{NO_BREAK}&lt;{NO_BREAK}{_bare(str(SMALLEST_P))}"
+    digits = f"{value:.4f}" if value < 0.001 else f"{value:.3f}"
+    return f"p{NO_BREAK}={NO_BREAK}{_bare(digits)}"
+
+
+def short(label: str, limit: int = 28) -> str:
+    """A label for a picture: without what is in brackets, and cut where it is still long."""
+    label = label.split(" (")[0]
+    return label if len(label) <= limit else label[: limit - 1].rstrip() + "…"
+
+
+def _bare(digits: str) -> str:
+    return digits.removeprefix("0") if digits.startswith("0.") else digits
