@@ -52,6 +52,7 @@ setup(
     package_data={
         "swift_kernels": ["py.typed"],
         "swift_bon": ["py.typed", "trained_heads/*/*"],
+        "swift_bon.page": ["*.html", "*.css", "*.js"],
     },
     install_requires=[*KERNELS, *TRITON],
     extras_require={

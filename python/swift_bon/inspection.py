@@ -86,4 +86,5 @@ def _page(prompt: PromptCandidates, *, is_graded: bool) -> str:
         shown,
         title=" ".join(prompt.prompt.split())[:120],
         max_candidates=len(prompt.candidates),
+        is_graded=is_graded,
     )
