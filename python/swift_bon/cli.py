@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from swift_bon import cli_evaluation, cli_scoring, cli_training
+from swift_bon import cli_collection, cli_evaluation, cli_scoring, cli_training
 from swift_bon.cli_options import Head, Json, Model, Seed
 from swift_bon.models import EMBEDDED_NAME
 from swift_bon.terminal import (
@@ -119,7 +119,7 @@ def convert(
 
 
 for command in (
-    cli_training.collect,
+    cli_collection.collect,
     cli_training.extract,
     cli_training.train,
     cli_scoring.score,
@@ -127,6 +127,7 @@ for command in (
     cli_evaluation.inspect,
 ):
     app.command()(command)
+app.command("import")(cli_collection.import_rollouts)  # a word that no function may have
 
 
 if __name__ == "__main__":

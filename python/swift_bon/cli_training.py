@@ -1,11 +1,11 @@
-"""The commands on the way from a model to a head: collect, extract, train."""
+"""The commands on the way from candidates to a head: extract, train."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from swift_bon.cli_options import Json, Model, Seed
+from swift_bon.cli_options import Json, Model
 from swift_bon.models import EMBEDDED_NAME
 from swift_bon.terminal import print_record, readable_errors
 
@@ -18,49 +18,6 @@ ProjectionDim = Annotated[int, typer.Option(help="Numbers kept for each token.")
 ForwardBatch = Annotated[
     int, typer.Option(help="Candidates in one forward; halved when memory runs out.")
 ]
-
-
-def collect(
-    path: Annotated[Path, typer.Argument(help="JSON lines to write; resumed if it exists.")],
-    task: Annotated[str, typer.Option(help="Which questions.")] = "basics",
-    split: Annotated[str, typer.Option(help="train, test or all.")] = "train",
-    limit: Annotated[int | None, typer.Option(help="Only the first questions.")] = None,
-    num_return_sequences: Annotated[int, typer.Option("--samples", "-n", help="N.")] = 8,
-    batch_size: Annotated[int, typer.Option(help="Candidates at a time.")] = 64,
-    seed: Seed = 0,
-    model: Model = EMBEDDED_NAME,
-    head: Annotated[
-        str | None, typer.Option(help="Store this head's score with each candidate.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Sample candidates for the questions of a task, grade them, and store them."""
-    from swift_bon import collection
-    from swift_bon.heads import load_head
-    from swift_bon.models import load_model
-
-    with readable_errors():
-        loaded_head = None if head is None else load_head(head, model_name=model)
-        prompts = collection.collect(
-            *load_model(model),
-            path,
-            task=task,
-            split=split,
-            limit=limit,
-            num_return_sequences=num_return_sequences,
-            head=loaded_head,
-            batch_size=batch_size,
-            seed=seed,
-        )
-    num_right = sum(c.correct for prompt in prompts for c in prompt.candidates)
-    num_candidates = sum(len(prompt.candidates) for prompt in prompts)
-    record = {
-        "path": str(path),
-        "num_prompts": len(prompts),
-        "num_candidates": num_candidates,
-        "random": num_right / num_candidates,
-    }
-    print_record(record, as_json)
 
 
 def extract(

@@ -38,13 +38,22 @@ def load_model(name: str = EMBEDDED_NAME, *, dtype: torch.dtype | None = None, d
     """
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    source = embedded_checkpoint() if name == EMBEDDED_NAME else name
-    tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")
+    source = _source(name)
+    tokenizer = load_tokenizer(name)
     with _without_progress_bars():
         model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype or "auto")
     if name == EMBEDDED_NAME:
         model.name_or_path = EMBEDDED_NAME  # what heads record, wherever the cache lies
     return model.to(device).eval(), tokenizer
+
+
+def load_tokenizer(name: str = EMBEDDED_NAME):
+    """The tokenizer of `load_model`, padding on the left, without the model's weights."""
+    return AutoTokenizer.from_pretrained(_source(name), padding_side="left")
+
+
+def _source(name: str) -> str | Path:
+    return embedded_checkpoint() if name == EMBEDDED_NAME else name
 
 
 def embedded_checkpoint() -> Path:

@@ -1,0 +1,146 @@
+"""SWIFT's score for candidates that have none yet: a forward of the model that wrote them."""
+
+import copy
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from swift_bon.added_scores import HEAD_NAME, AddedScores, add_scores
+from swift_bon.candidate_files import read_header
+from swift_bon.candidates import PromptCandidates, StoredCandidate, TokenScores
+from swift_bon.checks import check_head_fits, check_training_data, context_length, model_name
+from swift_bon.forward import (
+    Response,
+    check_candidates,
+    num_scored_tokens,
+    response_states,
+)
+from swift_bon.prompts import pad_token_id, render_prompts
+from swift_bon.score_journal import PromptScores
+from swift_bon.token_scores import rounded, token_lengths
+from swift_kernels import RewardHead, score_packed
+from swift_kernels.checks import check_count
+
+
+def score_with_head(
+    path: str | Path,
+    model,
+    tokenizer,
+    head: RewardHead,
+    *,
+    name: str = HEAD_NAME,
+    batch_size: int = 64,
+) -> AddedScores:
+    """Store a head's score with each candidate of a file, and its rewards and gates by token.
+
+    For candidates that were collected without a head, or imported. Prompts that have both are
+    skipped, so that a file that has grown costs only what is new. A killed run goes on where it
+    stopped when called again. The token scores of the first head of a file stay.
+
+    Args:
+        path: the candidates, with their header beside them.
+        model, tokenizer: the model that wrote them.
+        head: trained for it; on any device.
+        name: of the score.
+        batch_size: candidates in one forward, halved when memory runs out.
+
+    Returns:
+        what was done. Candidates without a scored token, or with states that are NaN or infinite,
+        have no score; `num_not_finite` counts them.
+
+    Raises:
+        TypeError, ValueError: the head does not fit the model, the candidates are of another model
+            or too long for it, the file has scores of this name from elsewhere, another run is
+            writing it, or an argument is bad.
+        FileNotFoundError: there is no such file, or no header beside it.
+    """
+    path = Path(path)
+    scorer = HeadScorer(model, tokenizer, head, batch_size)
+    check_training_data([path], read_header(path), model_name(model), path)
+    return add_scores(path, name, scorer)
+
+
+class HeadScorer:
+    """Scores of a head. The arguments are those of `score_with_head`."""
+
+    gives_token_scores = True
+
+    def __init__(self, model, tokenizer, head: RewardHead, batch_size: int = 64):
+        check_head_fits(head, model)
+        self.origin = {"head": head.digest()}
+        self.batch_size = check_count(batch_size, "batch_size")
+        self._model, self._tokenizer = model, tokenizer
+        self._embeddings = model.get_input_embeddings().weight
+        self._head = copy.deepcopy(head).to(self._embeddings.device)
+        self._layers = head.layers or tuple(range(head.num_layers))
+
+    def can_score(self, candidate: StoredCandidate) -> bool:
+        return self._num_scored(candidate) > 0
+
+    def check(self, prompt: PromptCandidates) -> None:
+        rendered = self._render([prompt])
+        context = context_length(self._model)
+        check_candidates([prompt], rendered, len(self._embeddings), context)
+
+    def score(self, prompts: Sequence[PromptCandidates]) -> list[PromptScores]:
+        responses = [
+            Response(position, candidate.token_ids, self._num_scored(candidate))
+            for position, prompt in enumerate(prompts)
+            for candidate in prompt.candidates
+        ]
+        values = iter(self._values(prompts, responses))
+        rows = []
+        for prompt in prompts:
+            scores, tokens = [], []
+            for candidate in prompt.candidates:
+                score, rewards, gates = next(values)
+                scores.append(score)
+                tokens.append(self._token_scores(candidate, rewards, gates))
+            rows.append(PromptScores(scores, tokens))
+        return rows
+
+    def _render(self, prompts: Sequence[PromptCandidates]) -> list[list[int]]:
+        chats = [[{"role": "user", "content": prompt.prompt}] for prompt in prompts]
+        return render_prompts(self._tokenizer, chats)
+
+    def _num_scored(self, candidate: StoredCandidate) -> int:
+        return num_scored_tokens(len(candidate.token_ids), self._head.scored_tokens)
+
+    @torch.no_grad()
+    def _values(
+        self, prompts: Sequence[PromptCandidates], responses: Sequence[Response]
+    ) -> list[tuple[float, list[float], list[float]]]:
+        """Of each response the score, and the rewards and gates of its scored tokens."""
+        values = [(-math.inf, [], [])] * len(responses)
+        device = self._embeddings.device
+        for found in response_states(
+            self._model,
+            self._render(prompts),
+            responses,
+            layers=self._layers,
+            pad_id=pad_token_id(self._tokenizer),
+            batch_size=self.batch_size,
+        ):
+            self.batch_size = found.batch_size  # the next window begins with what had room
+            layers = [layer.to(device) for layer in found.layers]
+            counts = [responses[index].num_scored for index in found.responses]
+            cu_seqlens = torch.tensor([0, *counts], device=device).cumsum(0)
+            scored = score_packed(layers, self._head, cu_seqlens, return_token_scores=True)
+            tokens = [[part.tolist() for part in rows.cpu().split(counts)] for rows in scored[1:]]
+            for index, *row in zip(found.responses, scored.scores.tolist(), *tokens, strict=True):
+                values[index] = tuple(row)
+            del found, layers  # before the next forward
+        return values
+
+    def _token_scores(
+        self, candidate: StoredCandidate, rewards: list[float], gates: list[float]
+    ) -> TokenScores | None:
+        """As they are stored; a text without tokens has none."""
+        ids = candidate.token_ids
+        if not ids:
+            return None
+        rest: list[float | None] = [None] * (len(ids) - len(rewards))
+        lengths = token_lengths(self._tokenizer, ids, candidate.text)
+        return TokenScores(lengths, rounded(rewards) + rest, rounded(gates) + rest)

@@ -1,0 +1,190 @@
+"""Scores of a reward model: a Hugging Face sequence-classification model with one label."""
+
+import gc
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from jinja2 import TemplateError
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+from swift_bon.added_scores import AddedScores, add_scores
+from swift_bon.candidates import PromptCandidates, StoredCandidate
+from swift_bon.checks import MODEL_PATH_SNAPSHOT, model_name
+from swift_bon.extraction import weights_digest
+from swift_bon.generation import is_out_of_memory
+from swift_bon.reward_forward import longest_text, next_batch, reward_forward
+from swift_bon.score_journal import PromptScores
+from swift_kernels.checks import check_count
+
+
+def load_reward_model(name: str, *, dtype: torch.dtype | None = None, device=None):
+    """Load a reward model and its tokenizer. Code that comes with a checkpoint is never run.
+
+    Args:
+        name: a hub id or path of a sequence-classification model with one label.
+        dtype: of the weights; None takes the checkpoint's.
+        device: None takes the GPU if there is one.
+
+    Returns:
+        `(model, tokenizer)`, the model in evaluation mode.
+
+    Raises:
+        ValueError: it has more labels than one, weights are missing, or it needs its own code.
+        OSError: no such hub id or path (from transformers).
+    """
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    safely = {"trust_remote_code": False}  # None would ask on the terminal
+    config = AutoConfig.from_pretrained(name, **safely)
+    _check_config(config, name)  # before gigabytes are read
+    tokenizer = AutoTokenizer.from_pretrained(name, **safely)
+    model, info = AutoModelForSequenceClassification.from_pretrained(
+        name, config=config, dtype=dtype or "auto", output_loading_info=True, **safely
+    )
+    if info["missing_keys"]:
+        raise ValueError(
+            f"{name} has no weights for {', '.join(sorted(info['missing_keys']))}, which would be "
+            "random; give a checkpoint that was trained as a reward model"
+        )
+    return model.to(device).eval(), tokenizer
+
+
+def score_with_reward_model(
+    path: str | Path,
+    reward_model,
+    tokenizer,
+    *,
+    name: str | None = None,
+    batch_size: int = 16,
+) -> AddedScores:
+    """Store a reward model's score with each candidate of a file.
+
+    The model reads the prompt as the user's turn and the text as the assistant's, through its own
+    chat template. Prompts whose candidates all have the score are skipped, so that a file that has
+    grown costs only what is new. A killed run goes on where it stopped when called again.
+
+    Args:
+        path: the candidates, with their header beside them.
+        reward_model, tokenizer: as from `load_reward_model`; the model is put into evaluation mode.
+        name: of the score; None takes the last part of the model's id.
+        batch_size: conversations in one forward, halved when memory runs out.
+
+    Returns:
+        what was done; a score that is NaN or infinite is not stored, and counted.
+
+    Raises:
+        ValueError: not a reward model, no chat template, a conversation longer than the model's
+            context, the file has scores of this name from elsewhere, another run is writing it, or
+            an argument is bad.
+        FileNotFoundError: there is no such file, or no header beside it.
+    """
+    scorer = RewardModelScorer(reward_model, tokenizer, batch_size)
+    name = default_name(model_name(reward_model)) if name is None else name
+    return add_scores(path, name, scorer)
+
+
+def default_name(model_id: str) -> str:
+    """The last part of a hub id, a path, or a folder of the hub's cache."""
+    model_id = model_id.replace("\\", "/").rstrip("/")
+    snapshot = MODEL_PATH_SNAPSHOT.search(model_id)
+    return snapshot[1].split("--")[-1] if snapshot else model_id.rsplit("/", 1)[-1]
+
+
+class RewardModelScorer:
+    """Scores of a reward model. The arguments are those of `score_with_reward_model`."""
+
+    gives_token_scores = False
+
+    def __init__(self, reward_model, tokenizer, batch_size: int = 16):
+        _check_config(reward_model.config, model_name(reward_model))
+        if not getattr(tokenizer, "chat_template", None):
+            raise ValueError(
+                f"the tokenizer of {model_name(reward_model)!r} has no chat template, so that "
+                "conversations cannot be rendered as the reward model was trained; set "
+                "tokenizer.chat_template as its model card says, and save it with the model"
+            )
+        self.batch_size = check_count(batch_size, "batch_size")
+        self._model, self._tokenizer = reward_model.eval(), tokenizer
+        self._context = longest_text(reward_model)
+        weights = weights_digest(reward_model) + str(tokenizer.chat_template)
+        self.origin = {
+            "reward_model": model_name(reward_model),
+            "digest": hashlib.sha256(weights.encode()).hexdigest()[:16],
+        }
+
+    def can_score(self, candidate: StoredCandidate) -> bool:
+        return True  # an empty text is an answer too
+
+    def check(self, prompt: PromptCandidates) -> None:
+        num_embeddings = len(self._model.get_input_embeddings().weight)
+        for number, ids in enumerate(self._render(prompt)):
+            where = f"candidate {number} of prompt {prompt.id!r}"
+            if not 0 < len(ids) <= self._context:
+                raise ValueError(
+                    f"{where} has {len(ids)} tokens with its prompt, the reward model reads from 1 "
+                    f"to {self._context}; leave it out, or take a reward model that reads more"
+                )
+            if max(ids) >= num_embeddings:
+                raise ValueError(
+                    f"{where} has the token id {max(ids)}, the reward model knows only "
+                    f"{num_embeddings}; give the tokenizer that belongs to it"
+                )
+
+    def score(self, prompts: Sequence[PromptCandidates]) -> list[PromptScores]:
+        rows = [[tuple(ids) for ids in self._render(prompt)] for prompt in prompts]
+        scores = self._score_rows(list({ids for row in rows for ids in row}))
+        return [PromptScores([scores[ids] for ids in row], [None] * len(row)) for row in rows]
+
+    def _render(self, prompt: PromptCandidates) -> list[list[int]]:
+        """Token ids of the conversation with each candidate."""
+        chats = [
+            [
+                {"role": "user", "content": prompt.prompt},
+                {"role": "assistant", "content": candidate.text},
+            ]
+            for candidate in prompt.candidates
+        ]
+        try:
+            texts = [self._tokenizer.apply_chat_template(chat, tokenize=False) for chat in chats]
+        except TemplateError as error:
+            raise ValueError(
+                f"the reward model's chat template cannot render prompt {prompt.id!r} with one "
+                f"turn of the user and one of the assistant: {error}"
+            ) from error
+        # the template has the special tokens
+        return self._tokenizer(texts, add_special_tokens=False)["input_ids"]
+
+    def _score_rows(self, rows: list[tuple[int, ...]]) -> dict[tuple[int, ...], float]:
+        """Each text once, so that equal candidates have equal scores; the longest ones first."""
+        rows.sort(key=lambda ids: (-len(ids), ids))
+        scores: dict[tuple[int, ...], float] = {}
+        while rows:
+            batch = next_batch(self._model, rows, self.batch_size)
+            try:
+                values = reward_forward(self._model, batch)
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error) or len(batch) == 1:
+                    raise
+                self.batch_size = len(batch) // 2
+            else:
+                scores |= zip(batch, values, strict=True)
+                del rows[: len(batch)]
+                continue
+            gc.collect()  # outside the handler: its traceback keeps the failed batch
+            torch.cuda.empty_cache()
+        return scores
+
+
+def _check_config(config, name: str) -> None:
+    if config.num_labels != 1:
+        raise ValueError(
+            f"{name} has num_labels {config.num_labels}, expected 1, the reward; give a "
+            "sequence-classification model that was trained as a reward model"
+        )
+    if config.is_encoder_decoder:
+        raise ValueError(
+            f"{name} is an encoder-decoder model, expected a decoder or an encoder alone; take "
+            "another reward model"
+        )

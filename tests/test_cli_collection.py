@@ -1,0 +1,122 @@
+"""The commands collect and import: every flag reaches its function."""
+
+import json
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from swift_bon.candidate_files import read_candidates, read_header
+from swift_bon.cli import app
+from swift_kernels import RewardHead
+from tiny_models import EOS, tiny_model, tiny_tokenizer
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model and a head for it."""
+    folder = tmp_path_factory.mktemp("cli")
+    tiny_model("llama").save_pretrained(folder / "model")
+    tiny_tokenizer().save_pretrained(folder / "model")
+    torch.manual_seed(0)
+    RewardHead(4, 32).save_pretrained(folder / "head")
+    return folder
+
+
+@pytest.fixture
+def run(folder):
+    def run(*arguments):
+        texts = [str(argument) for argument in arguments]
+        return CliRunner().invoke(app, [*texts, "--model", str(folder / "model"), "--json"])
+
+    return run
+
+
+def last_json(result) -> dict:
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout.strip().splitlines()[-1])
+
+
+def right_if_short(question, text) -> bool:
+    return len(text) < len(question.reference)
+
+
+def test_collect_own_questions(run, folder, tmp_path):
+    data, path = tmp_path / "mine.jsonl", tmp_path / "a.jsonl"
+    questions = [{"prompt": f"say {word}", "reference": word} for word in ("abc", "de", "f")]
+    data.write_text("".join(json.dumps(question) + "\n" for question in questions))
+    result = run(
+        *("collect", path, "--task", "own", "--data", data, "--split", "test", "-n", 2),
+        *("--grader", "test_cli_collection:right_if_short", "--limit", 2, "--max-new-tokens", 5),
+        *("--temperature", 0.7, "--top-p", 0.9, "--top-k", 7, "--seed", 3),
+        *("--head", folder / "head", "--confidence-window", 4, "--no-token-scores"),
+    )
+    record = last_json(result)
+    assert (record["num_prompts"], record["num_candidates"]) == (2, 4)
+    prompts, header = read_candidates(path), read_header(path)
+    assert [prompt.prompt for prompt in prompts] == ["say abc", "say de"]
+    for prompt in prompts:
+        for candidate in prompt.candidates:
+            assert candidate.correct == (len(candidate.text) < len(prompt.reference))
+            assert len(candidate.token_ids) <= 5
+            assert candidate.token_scores is None
+    assert header["sampling"] == {
+        "max_new_tokens": 5,
+        "temperature": 0.7,
+        "top_p": 0.9,
+        "top_k": 7,
+    }
+    assert header["grader"] == "test_cli_collection:right_if_short"
+    assert (header["task"], header["seed"], header["confidence_window"]) == ("own", 3, 4)
+
+
+def test_token_scores_are_stored_by_default(run, folder, tmp_path):
+    path = tmp_path / "a.jsonl"
+    last_json(run("collect", path, "--limit", 1, "-n", 2, "--head", folder / "head"))
+    assert all(c.token_scores is not None for p in read_candidates(path) for c in p.candidates)
+    assert read_header(path)["sampling"]["max_new_tokens"] == 24
+
+
+def test_import(run, folder, tmp_path):
+    source, path = tmp_path / "rollouts.json", tmp_path / "a.jsonl"
+    record = {
+        "prompt": "one plus one",
+        "reference": "b",
+        "completions": ["the answer is b", "c"],
+        "correctness": [True, False],
+        "steps": [["the answer is b"], ["c"]],
+    }
+    source.write_text(json.dumps([record]))
+    result = run(
+        *("import", source, path, "--task", "sums", "--split", "test", "--instruction", "think! "),
+        *("--grader", "text", "--max-new-tokens", 15),
+    )
+    report = last_json(result)
+    assert (report["num_prompts"], report["num_candidates"], report["num_correct"]) == (1, 2, 1)
+    (prompt,) = read_candidates(path)
+    assert prompt.prompt == "think! one plus one"
+    assert [candidate.correct for candidate in prompt.candidates] == [True, False]
+    ends = [candidate.token_ids[-1] == EOS for candidate in prompt.candidates]
+    assert ends == [False, True]  # the first has fifteen tokens: it was cut off
+    header = read_header(path)
+    assert (header["task"], header["split"]) == ("sums", "test")
+    assert header["model"] == str(folder / "model")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("collect", "{tmp}/a.jsonl", "--task", "sums"), "task is 'sums', expected one of: basics"),
+        (("collect", "{tmp}/a.jsonl", "--task", "own"), "task is 'own' without data"),
+        (("collect", "{tmp}/a.jsonl", "--data", "{tmp}/no.jsonl"), "expected a file of JSON lines"),
+        (("collect", "{tmp}/a.jsonl", "--max-new-tokens", "0"), "max_new_tokens"),
+        (("import", "{tmp}/no.json", "{tmp}/a.jsonl", "--task", "math"), "no.json"),
+    ],
+)
+def test_errors_are_one_line(run, tmp_path, arguments, message):
+    result = run(*(text.format(tmp=tmp_path) for text in arguments))
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert result.stderr.strip().splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "a.jsonl").exists()
