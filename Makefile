@@ -15,7 +15,7 @@ ONLY ?=
 GPU_OUT := $(if $(OUT),--out $(OUT))
 WITH_PATH := PYTHONPATH=.:python:$$PYTHONPATH
 
-.PHONY: help demo test lint bench gpu tune tables evaluate fits demo-head clean
+.PHONY: help demo test lint bench gpu tune tables evaluate graders fits demo-head clean
 
 help:
 	@echo "make demo       sample, score while generating, pick: a real model on 24 questions"
@@ -26,6 +26,7 @@ help:
 	@echo "make tune       launch numbers of the score kernel on a GPU (2 minutes)"
 	@echo "make tables     the README's tables, from bench/results"
 	@echo "make evaluate   the whole test split, with intervals (about 10 minutes on 2 cores)"
+	@echo "make graders    the math grader on solutions of GSM8K and MATH-500: GSM8K=FILE MATH500=FILE"
 	@echo "make fits       features and losses compared over five seeds (about 2 hours, 11 GB of disk)"
 	@echo "make demo-head  train the head that ships, from nothing (about 1 hour on 2 cores)"
 
@@ -52,6 +53,7 @@ bench: $(INSTALLED)
 	$(BIN)/python bench/step.py
 	$(BIN)/python bench/generate_overhead.py
 	$(BIN)/python bench/reward_models.py
+	$(BIN)/python bench/evaluation_speed.py
 
 gpu:
 	$(WITH_PATH) $(PYTHON) bench/gpu.py $(GPU_OUT) $(if $(ONLY),--only $(ONLY))
@@ -65,6 +67,9 @@ tables: $(INSTALLED)
 evaluate: $(INSTALLED)
 	$(BIN)/swift-bon collect $(RUNS)/basics-test.jsonl --split test --head smollm2-135m
 	$(BIN)/python bench/evaluate.py $(RUNS)/basics-test.jsonl
+
+graders: $(INSTALLED)
+	$(BIN)/python bench/check_graders.py --gsm8k $(GSM8K) --math500 $(MATH500)
 
 fits: $(INSTALLED)
 	$(BIN)/swift-bon collect $(RUNS)/basics-train.jsonl --split train

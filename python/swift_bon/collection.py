@@ -1,7 +1,7 @@
 """Collect candidates: sample N per question, grade them, keep the token ids."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -9,6 +9,7 @@ from tqdm import tqdm
 from swift_bon.candidate_files import (
     append_candidates,
     header_path,
+    only_run,
     read_candidates,
     read_header,
     write_header,
@@ -21,11 +22,21 @@ from swift_bon.checks import (
     check_same_settings,
     model_name,
 )
+from swift_bon.checksums import file_sha256
 from swift_bon.confidence import default_window
 from swift_bon.files import drop_torn_line
 from swift_bon.generation import Candidate, sample_candidates
-from swift_bon.methods import FREE_SCORES
-from swift_bon.tasks import Question, Task, load_task
+from swift_bon.graders import Grader, load_grader
+from swift_bon.methods import FREE_SCORES, HEAD
+from swift_bon.tasks import (
+    Grade,
+    Loaded,
+    Question,
+    Task,
+    load_questions,
+    load_task,
+    warn_of_unparsable,
+)
 from swift_kernels import RewardHead
 from swift_kernels.checks import check_count
 
@@ -39,6 +50,8 @@ def collect(
     *,
     task: str = "basics",
     split: str = "train",
+    data: str | Path | None = None,
+    grader: str | Callable[[Question, str], Grade | bool] | Grader | None = None,
     limit: int | None = None,
     num_return_sequences: int = 8,
     head: RewardHead | None = None,
@@ -56,6 +69,8 @@ def collect(
     Args:
         path: JSON lines, one question a line; the settings go to `<name>.header.json` beside it.
         task, split: which questions; `limit` takes only the first ones.
+        data: a file with the questions of the task, in place of the hub; see `load_task`.
+        grader: a name, or a function of a question and a text, in place of the task's own grader.
         num_return_sequences: N, candidates per question.
         head: stores a score "swift" with each candidate, from the same pass.
         batch_size: candidates generated at a time.
@@ -64,19 +79,22 @@ def collect(
             an eighth of `max_new_tokens`, from 8 up to the paper's 2,048.
         token_scores: store the head's reward and gate of each token, which reports colour; about
             three times the size of the file.
-        **sampling: arguments of `generate`; `SAMPLING_DEFAULTS` where not given.
+        **sampling: arguments of `generate`; the task's and `SAMPLING_DEFAULTS` where not given.
+
+    Questions whose reference cannot be graded are left out with a warning; the header has them.
 
     Raises:
         ValueError: the file was made with other settings, or an argument is bad.
     """
     path = Path(path)
-    graded_by = load_task(task)
-    questions = _take_questions(graded_by, split, limit)
+    graded_by = load_task(task, data, grader)
+    questions, unparsable = _take_questions(graded_by, split, limit)
     check_count(num_return_sequences, "num_return_sequences")
     check_count(batch_size, "batch_size")
     if head is not None:
         check_head_fits(head, model)
-    sampling = {**SAMPLING_DEFAULTS, **sampling}
+    sampling = {**SAMPLING_DEFAULTS, **getattr(graded_by, "sampling", {}), **sampling}
+    check_count(sampling["max_new_tokens"], "max_new_tokens")
     if confidence_window is None:
         confidence_window = default_window(sampling["max_new_tokens"])
     check_count(confidence_window, "confidence_window")
@@ -84,6 +102,8 @@ def collect(
         "model": model_name(model),
         "task": task,
         "split": split,
+        "data": None if data is None else file_sha256(Path(data)),
+        "grader": None if grader is None else load_grader(grader).name,
         "num_return_sequences": num_return_sequences,
         "seed": seed,
         "sampling": sampling,
@@ -92,31 +112,36 @@ def collect(
         "confidence_window": confidence_window,
         "token_scores": token_scores and head is not None,
     }
-    done = {prompt.id for prompt in _resume(path, settings)}
-    missing = [question for question in questions if question.id not in done]
-    progress = tqdm(total=len(questions), initial=len(questions) - len(missing), unit="question")
-    step = max(1, batch_size // num_return_sequences)
-    with progress:
-        for start in range(0, len(missing), step):
-            asked = missing[start : start + step]
-            rows = sample_questions(
-                model,
-                tokenizer,
-                head,
-                asked,
-                num_return_sequences,
-                seed=seed,
-                batch_size=batch_size,
-                confidence_window=confidence_window,
-                with_token_scores=settings["token_scores"],
-                **sampling,
-            )
-            graded = [
-                grade_candidates(graded_by, question, candidates)
-                for question, candidates in zip(asked, rows, strict=True)
-            ]
-            append_candidates(path, graded)
-            progress.update(len(asked))
+    header = {**settings, "unparsable": [one._asdict() for one in unparsable]}
+
+    def sample(asked: Sequence[Question]) -> list[PromptCandidates]:
+        rows = sample_questions(
+            model,
+            tokenizer,
+            head,
+            asked,
+            num_return_sequences,
+            seed=seed,
+            batch_size=batch_size,
+            confidence_window=confidence_window,
+            with_token_scores=settings["token_scores"],
+            **sampling,
+        )
+        pairs = zip(asked, rows, strict=True)
+        return [grade_candidates(graded_by, question, found) for question, found in pairs]
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with only_run(path):
+        done = {prompt.id for prompt in _resume(path, settings)}
+        missing = [question for question in questions if question.id not in done]
+        num_done, step = len(questions) - len(missing), max(1, batch_size // num_return_sequences)
+        with tqdm(total=len(questions), initial=num_done, unit="question") as progress:
+            for start in range(0, len(missing), step):
+                graded = sample(missing[start : start + step])
+                if not path.exists():  # not before: what fails at once leaves no file behind
+                    write_header(path, header if unparsable else settings)
+                append_candidates(path, graded)
+                progress.update(len(graded))
     wanted = {question.id for question in questions}
     return [prompt for prompt in read_candidates(path) if prompt.id in wanted]
 
@@ -156,32 +181,35 @@ def grade_candidates(
     stored = []
     for candidate in candidates:
         grade = task.grade(question, candidate.text)
-        scores = {**candidate.free_scores, "swift": candidate.score}
-        scores = {name: value for name, value in scores.items() if math.isfinite(value)}
         stored.append(
             StoredCandidate(
                 text=candidate.text,
                 token_ids=candidate.token_ids,
                 correct=grade.correct,
                 answer=grade.answer,
-                scores=scores,
+                scores=kept_scores(candidate),
                 token_scores=candidate.token_scores,
             )
         )
     return PromptCandidates(question.id, question.prompt, question.reference, stored)
 
 
-def _take_questions(task: Task, split: str, limit: int | None) -> list[Question]:
+def kept_scores(candidate: Candidate) -> dict[str, float]:
+    """By method, what is stored of a candidate: a score that is not finite is none."""
+    scores = {**candidate.free_scores, HEAD: candidate.score}
+    return {name: value for name, value in scores.items() if math.isfinite(value)}
+
+
+def _take_questions(task: Task, split: str, limit: int | None) -> Loaded:
     check_limit(limit)
-    return task.questions(split)[:limit]
+    loaded = load_questions(task, split)
+    warn_of_unparsable(task.name, loaded.unparsable)
+    return loaded._replace(questions=loaded.questions[:limit])
 
 
 def _resume(path: Path, settings: dict) -> list[PromptCandidates]:
     """What an earlier run of the same settings left, whole lines only."""
-    if not path.exists() or not path.stat().st_size:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_header(path, settings)
-        path.touch()
+    if not path.exists():
         return []
     earlier = read_header(path)
     delete = f"use another file, or delete it and {header_path(path).name}"

@@ -1,0 +1,43 @@
+r"""Multiple choice: one letter, "\boxed{B}" or "the answer is (B)"."""
+
+import re
+
+from swift_bon.graders.boxed import last_boxed, unwrap
+from swift_bon.graders.stated import stated_phrase
+from swift_bon.tasks.question import Grade, Question
+
+name = "letter"
+
+LETTERS = "ABCDEFGHIJ"
+# In a box: B, b, (B), B), B. with or without the option's text after it.
+_IN_BOX = re.compile(rf"\(?([{LETTERS}{LETTERS.lower()}])(?:\)|[.:](?!\w)|$)")
+# In words a letter must be set apart: "The answer is A good one" names no option.
+_STATED = re.compile(
+    rf"(?:(?:option|choice|letter)\s+)?\**(?:\(([{LETTERS}])\)|([{LETTERS}])(?:\)|\**\s*(?:[.,:;!]|$)))",
+)
+_ALONE = re.compile(rf"\**(?:\(([{LETTERS}])\)|([{LETTERS}])[.)]?)\**")
+
+
+def reference_fault(reference: str) -> str | None:
+    """Why a reference cannot be graded against; None where it can."""
+    if len(reference) == 1 and reference in LETTERS:
+        return None
+    return f"reference is {reference!r}, expected a letter from {LETTERS[0]} to {LETTERS[-1]}"
+
+
+def grade(question: Question, text: str) -> Grade:
+    """The letter in the last box, else in the last "the answer is", else alone on the last line."""
+    answer = _read(text)
+    return Grade(answer, answer == question.reference)
+
+
+def _read(text: str) -> str | None:
+    boxed = last_boxed(text)
+    found = None if boxed is None else _IN_BOX.match(unwrap(boxed))
+    if found:
+        return found[1].upper()
+    clause = stated_phrase(text)
+    found = None if clause is None else _STATED.match(unwrap(clause))
+    if found is None:
+        found = _ALONE.fullmatch(unwrap(text.rstrip().rpartition("\n")[2]))
+    return None if found is None else found[1] or found[2]

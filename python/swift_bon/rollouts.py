@@ -1,0 +1,218 @@
+"""Import the rollouts of the paper's own scripts as a candidates file.
+
+Their files (github.com/aster2024/SWIFT, generate/) are one JSON list. For training a record is a
+prompt: `prompt`, `reference`, `completions` (texts), `correctness` (one for each) and `steps` (the
+completions cut in pieces). For tests a record is one completion: `idx`, `prompt`, `reference`,
+`response`, `correctness`, `steps`; those of a prompt follow each other. The prompt is the question
+alone: what the scripts put before it when they asked the model is not in the file.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from swift_bon.candidate_files import header_path, replace_candidates, write_header
+from swift_bon.candidates import PromptCandidates, StoredCandidate
+from swift_bon.checksums import file_sha256
+from swift_bon.graders import Grader, load_grader
+from swift_bon.tasks import TASKS, Grade, Question
+from swift_bon.tasks.rows import field, read_rows, texts
+
+
+class ImportReport(NamedTuple):
+    """What was imported. A label of the file stands, whatever our grader says of it."""
+
+    num_prompts: int
+    num_candidates: int
+    num_correct: int
+    num_answers: int  # candidates whose answer our grader read
+    num_disagreeing: int  # candidates that our grader judges otherwise than the file
+    num_ungraded: int  # prompts without a grader, or with a reference it cannot grade
+
+
+class Rollout(NamedTuple):
+    """A prompt of the file with its completions, and whether each is correct."""
+
+    prompt: str
+    reference: str
+    completions: list[str]
+    correctness: list[bool]
+
+
+def import_rollouts(
+    source: str | Path,
+    path: str | Path,
+    tokenizer,
+    *,
+    model: str,
+    task: str,
+    split: str = "train",
+    instruction: str = "",
+    grader: str | Callable[[Question, str], Grade | bool] | Grader | None = None,
+    end_token_id: int | None = None,
+    max_new_tokens: int | None = None,
+) -> ImportReport:
+    """Write a candidates file, with its header, from the rollouts of the paper's scripts.
+
+    Args:
+        source: their JSON; JSON lines with the same fields do as well. `steps` are not read.
+        path: the candidates file to write, which must not exist.
+        tokenizer: of the model that wrote the completions, which are encoded with it.
+        model, task, split: for the header; `task` may be any name.
+        instruction: what stood before each prompt when the model was asked. Hidden states depend
+            on it, so give it exactly.
+        grader: fills in `answer`; None takes that of the task, where `TASKS` has it.
+        end_token_id: ends a turn, and each candidate; None takes the tokenizer's `eos_token_id`.
+        max_new_tokens: the limit the completions were sampled with. One with as many tokens was cut
+            off and gets no end token; None gives one to all.
+
+    Returns:
+        the counts, among them how often our grader disagrees with the file's `correctness`.
+
+    Raises:
+        FileNotFoundError: there is no such source.
+        ValueError: `path` exists, or a record is not what it should be; names record and field.
+            Nothing is written then.
+    """
+    source, path = Path(source), Path(path)
+    if path.exists():
+        raise ValueError(
+            f"path is {str(path)!r}, which exists; use another, or delete it and "
+            f"{header_path(path).name}"
+        )
+    if end_token_id is None:
+        end_token_id = tokenizer.eos_token_id
+    if end_token_id is None:
+        raise ValueError("end_token_id is None and the tokenizer has no eos_token_id; give the id")
+    if max_new_tokens is not None and max_new_tokens < 1:
+        raise ValueError(f"max_new_tokens is {max_new_tokens}, expected None or at least 1")
+    graded_by = getattr(TASKS.get(task), "grader", None) if grader is None else load_grader(grader)
+    settings: dict[str, Any] = {
+        "model": model,
+        "task": task,
+        "split": split,
+        "grader": None if grader is None else graded_by.name,
+        "scores": [],
+        "imported": {
+            "source": source.name,
+            "sha256": file_sha256(source) if source.is_file() else None,
+            "instruction": instruction,
+            "end_token_id": end_token_id,
+            "max_new_tokens": max_new_tokens,
+        },
+    }
+    report = ImportReport(0, 0, 0, 0, 0, 0)
+
+    def convert() -> Iterator[PromptCandidates]:
+        nonlocal report
+        for number, rollout in enumerate(read_rollouts(source)):
+            question = Question(
+                f"{task}/{split}/{number}", task, instruction + rollout.prompt, rollout.reference
+            )
+            token_ids = _encode(tokenizer, rollout.completions, end_token_id, max_new_tokens)
+            grades = _grade(graded_by, question, rollout.completions)
+            report = _count(report, rollout, grades)
+            yield _to_candidates(question, rollout, token_ids, grades)
+        if not report.num_prompts:
+            raise ValueError(
+                f"{source} has no records; expected a list of prompts with completions"
+            )
+        # here, so that a bad record leaves no header, and no file is ever without one
+        write_header(path, settings)
+
+    replace_candidates(path, convert())
+    return report
+
+
+def read_rollouts(source: str | Path) -> Iterator[Rollout]:
+    """The prompts of a file of either kind, one after the other. Raises as `import_rollouts`."""
+    key, kept = None, None  # completions that follow each other make up one prompt
+    for where, row in read_rows(source):
+        is_prompt = "completions" in row
+        rollout = _read_row(row, is_prompt, where)
+        row_key = None if is_prompt else (row.get("idx"), rollout.prompt, rollout.reference)
+        if kept is not None and row_key is not None and row_key == key:
+            kept.completions.extend(rollout.completions)
+            kept.correctness.extend(rollout.correctness)
+            continue
+        if kept is not None:
+            yield kept
+        key, kept = row_key, rollout
+    if kept is not None:
+        yield kept
+
+
+def _read_row(row: dict[str, Any], is_prompt: bool, where: str) -> Rollout:
+    prompt = field(row, "prompt", str, where)
+    reference = row.get("reference", "")
+    if isinstance(reference, bool) or not isinstance(reference, str | int | float):
+        raise ValueError(f"{where}: reference is {type(reference).__name__}, expected a string")
+    if is_prompt:
+        completions = texts(row, "completions", where)
+        correctness = _labels(field(row, "correctness", list, where), where)
+    elif "response" in row:
+        completions = [field(row, "response", str, where)]
+        correctness = _labels([field(row, "correctness", (bool, int), where)], where)
+    else:
+        raise ValueError(
+            f"{where} has neither completions nor response, it has: {', '.join(map(str, row))}; "
+            "expected prompt, completions and correctness"
+        )
+    if len(completions) != len(correctness):
+        raise ValueError(
+            f"{where}: correctness has {len(correctness)} labels for {len(completions)} "
+            "completions, expected one for each"
+        )
+    return Rollout(prompt, str(reference), completions, correctness)
+
+
+def _labels(values: list, where: str) -> list[bool]:
+    for number, value in enumerate(values):
+        if not isinstance(value, int) or value not in (0, 1):
+            raise ValueError(
+                f"{where}: correctness[{number}] is {value!r:.80}, expected true, false, 1 or 0"
+            )
+    return [bool(value) for value in values]
+
+
+def _encode(
+    tokenizer, completions: Sequence[str], end_token_id: int, max_new_tokens: int | None
+) -> list[list[int]]:
+    rows = tokenizer(list(completions), add_special_tokens=False)["input_ids"]
+    is_cut = [max_new_tokens is not None and len(row) >= max_new_tokens for row in rows]
+    return [row if cut else [*row, end_token_id] for row, cut in zip(rows, is_cut, strict=True)]
+
+
+def _grade(
+    grader: Grader | None, question: Question, completions: Sequence[str]
+) -> list[Grade] | None:
+    if grader is None or grader.reference_fault(question.reference) is not None:
+        return None
+    return [grader.grade(question, completion) for completion in completions]
+
+
+def _count(report: ImportReport, rollout: Rollout, grades: list[Grade] | None) -> ImportReport:
+    disagreeing = [
+        grade.correct != correct
+        for grade, correct in zip(grades or [], rollout.correctness, strict=False)
+    ]
+    return ImportReport(
+        report.num_prompts + 1,
+        report.num_candidates + len(rollout.completions),
+        report.num_correct + sum(rollout.correctness),
+        report.num_answers + sum(grade.answer is not None for grade in grades or []),
+        report.num_disagreeing + sum(disagreeing),
+        report.num_ungraded + (grades is None),
+    )
+
+
+def _to_candidates(
+    question: Question,
+    rollout: Rollout,
+    token_ids: list[list[int]],
+    grades: list[Grade] | None,
+) -> PromptCandidates:
+    answers = [None] * len(token_ids) if grades is None else [grade.answer for grade in grades]
+    columns = zip(rollout.completions, token_ids, rollout.correctness, answers, strict=True)
+    candidates = [StoredCandidate(*column) for column in columns]
+    return PromptCandidates(question.id, question.prompt, question.reference, candidates)

@@ -1,0 +1,108 @@
+"""Rows of local files: JSON lines, or one JSON list, read one after the other."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+CHUNK_CHARACTERS = 1 << 20
+_SPACE = re.compile(r"\s*")
+
+
+def read_rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each object of a file with the words that say where it stands: "row 3 of a.json".
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not UTF-8, or a row is no JSON object; names the row.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"there is no file {path}; give one of JSON lines, or with one JSON list"
+        )
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            first = file.read(1)
+            while first.isspace():
+                first = file.read(1)
+            if first == "[":
+                rows = _of_list(file, path)
+            else:
+                file.seek(0)
+                rows = _of_lines(file, path)
+            for number, row in enumerate(rows):
+                where = f"row {number} of {path}"
+                if not isinstance(row, dict):
+                    raise ValueError(
+                        f"{where} is {type(row).__name__}, expected a JSON object with fields"
+                    )
+                yield where, row
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text: {error}") from error
+
+
+def _of_lines(file: TextIO, path: Path) -> Iterator[object]:
+    for number, line in enumerate(file, 1):
+        if not line.strip():
+            continue
+        try:
+            yield json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"line {number} of {path} is not JSON: {error}") from error
+
+
+def _of_list(file: TextIO, path: Path) -> Iterator[object]:
+    """The members of a JSON list after its bracket; one, and what was read with it, is held."""
+    decoder = json.JSONDecoder()
+    text, at, wanted, number = "", 0, CHUNK_CHARACTERS, 0
+    while True:
+        at = _after_space(text, at)
+        if text[at : at + 1] == "]":
+            return
+        try:
+            row, end = decoder.raw_decode(text, at)
+            end = _after_space(text, end)
+            is_whole = text[end : end + 1] in (",", "]")
+            fault = f"expected , or ] after it, got {text[end : end + 20]!r}"
+        except (ValueError, RecursionError) as error:
+            is_whole, fault = False, str(error)
+        if not is_whole:
+            more = file.read(wanted)
+            if not more:
+                raise ValueError(f"row {number} of {path} is not JSON: {fault}")
+            text, at = text[at:] + more, 0
+            wanted *= 2  # a row of any length is decoded few times
+            continue
+        yield row
+        number, wanted = number + 1, CHUNK_CHARACTERS
+        at = end + 1 if text[end] == "," else end
+
+
+def _after_space(text: str, at: int) -> int:
+    return _SPACE.match(text, at).end()
+
+
+def field(row: dict[str, Any], name: str, kind: type | tuple[type, ...], where: str) -> Any:
+    """A field of a row, of the right type.
+
+    Raises:
+        ValueError: the row has no such field, or it holds something else.
+    """
+    if name not in row:
+        raise ValueError(f"{where} has no field {name!r}, it has: {', '.join(map(str, row))}")
+    value = row[name]
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        expected = " or ".join(one.__name__ for one in kinds)
+        raise ValueError(f"{where}: {name} is {type(value).__name__}, expected {expected}")
+    return value
+
+
+def texts(row: dict[str, Any], name: str, where: str) -> list[str]:
+    """A field that is a list of at least one string."""
+    values = field(row, name, list, where)
+    if not values or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"{where}: {name} is {values!r:.80}, expected a list of strings")
+    return values
