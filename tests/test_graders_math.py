@@ -182,3 +182,21 @@ def test_odd_texts_are_fast(text):
     found = grade("18", text)
     assert found.correct == ("18" in text)
     assert time.perf_counter() - start < 2.0
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer", "is_right"),
+    [
+        ("0", "5x - 7y + 11z + 4 = 0", False),
+        ("10", "2x = 10", False),
+        ("5", "x = 5", True),
+        ("5", r"x_1 = 5", True),
+        ("5", r"\theta = 5", True),
+        ("5", "f(2) = 5", True),
+        ("5", r"\text{cost-price} = 5", True),
+        ("5", "2 + 3 = 5", True),
+        ("2x + 1 = 0", "2x + 1 = 0", True),
+    ],
+)
+def test_an_equation_is_no_value(reference, answer, is_right):
+    assert grade(reference, f"\\boxed{{{answer}}}").correct is is_right

@@ -61,6 +61,7 @@ _NO_THINGS = re.compile(  # they change the number, or are mathematics
 )
 _PERCENT = re.compile(r"(?<!\\)%|(?<=[0-9]) percent\b")
 _WORDS = re.compile(r"[A-Za-z][A-Za-z ,'-]*")
+_NAMES = re.compile(r"\\(?:text|mbox|mathrm)\s*\{[^{}]*\}|\\[A-Za-z]+|\([^()]*\)|_\{?\w+\}?")
 
 
 def reference_fault(reference: str) -> str | None:
@@ -106,7 +107,7 @@ def _compare(reference: str, written: str) -> Grade:
     if is_equal is None and _TEXT.search(reference):
         spelling = _words(answer)
         is_equal = None if spelling is None else spelling == _words(reference)
-    if is_equal is None and is_row_of_numbers(answer):
+    if is_equal is None and (is_row_of_numbers(answer) or _is_equation(reference, answer)):
         is_equal = False
     if is_equal is None:
         is_equal, spelling = _ask(reference, answer)
@@ -166,6 +167,17 @@ def _equal_in_base(reference: str, answer: str) -> bool | None:
     if base is None:
         return digits[0] == digits[1] if read_number(answer) is not None else None
     return digits[0] == digits[1] and base == (expected or "10")
+
+
+def _is_equation(reference: str, answer: str) -> bool:
+    """Whether 2x + 1 = 0 is said where a value is asked for; x = 5 and f(2) = 5 are values.
+
+    math-verify compares the right side alone.
+    """
+    left, is_said, _ = answer.partition("=")
+    left = _NAMES.sub("", left)
+    has_terms = bool(re.search(r"[A-Za-z]", left) and re.search(r"[-+*/^0-9]", left))
+    return bool(is_said) and "=" not in reference and has_terms
 
 
 def _words(answer: str) -> str | None:
