@@ -18,6 +18,7 @@ import compare_table
 import table_texts
 from evaluation_table import render as evaluation
 from fit_table import render as fit
+from grader_table import render_graders, render_speed
 from records import RESULTS
 from reward_tables import render as reward_models
 
@@ -36,6 +37,8 @@ class Source(NamedTuple):
 
 TABLES = {
     "evaluation": Source("evaluate_basics_test", evaluation, None),
+    "evaluation-speed": Source("evaluation_speed", render_speed, None),
+    "graders": Source("check_graders", render_graders, None),
     "overhead-cpu": Source("generate_overhead", table_texts.overhead, False),
     "overhead-gpu": Source("generate_overhead", table_texts.overhead, True),
     "score-cpu": Source("score", table_texts.score_cpu, False),

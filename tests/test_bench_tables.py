@@ -198,6 +198,29 @@ def test_evaluation(tmp_path):
     assert text.count("| oracle (any right one) |") == 1  # it is not compared
 
 
+def test_graders(tmp_path):
+    row = {"rows": 500, "gold_right": 499, "unboxed_right": 498, "others": 2000}
+    row |= {"others_wrong": 1984, "others_same": 15, "others_equal": ["a: 5 and x=5"]}
+    row |= {"grade_s": 2.93}
+    record = {"machine": CPU, "gsm8k": {**row, "others_equal": []}, "math500": row}
+    write(tmp_path, "abacus", "check_graders", record)
+    text = render("graders", tmp_path)
+    same = "499 of 500 | 498 | 1,984 of 2,000 | 15"
+    assert f"| GSM8K, test | {same} | none | 2.9 s |" in text
+    assert f"| MATH-500 | {same} | a: 5 and x=5 | 2.9 s |" in text
+    assert "2 CPU cores, Abacus" in text
+
+
+def test_evaluation_speed(tmp_path):
+    record = {"machine": CPU, "num_prompts": 500, "num_candidates": 64, "num_tokens": 300}
+    record |= {"file_bytes": 285_507_823, "num_methods": 13, "num_draws": 2000, "seconds": 15.04}
+    record |= {"peak_resident_bytes": 2**29, "page_bytes": 10_706_667}
+    write(tmp_path, "abacus", "evaluation_speed", record)
+    text = render("evaluation-speed", tmp_path)
+    assert "64 candidates of 300 tokens (286 MB), 13 methods, 2,000 draws: 15.0 s and 0.50" in text
+    assert "a page of 10.7 MB. 2 CPU cores, Abacus" in text
+
+
 @pytest.mark.parametrize(
     "text, problem",
     [

@@ -7,7 +7,9 @@ import pytest
 
 from evaluation_cases import PROMPTS, prompt, random_prompts
 from swift_bon.candidate_files import append_candidates, write_header
+from swift_bon.candidates import PromptCandidates, StoredCandidate
 from swift_bon.evaluation import default_pairs, evaluate, evaluate_candidates
+from swift_bon.evaluation_record import FIELDS
 from swift_bon.tasks import load_task
 
 ALL_METHODS = [
@@ -123,6 +125,19 @@ def test_pairs_and_reference_of_choice():
 def test_refusals(settings, message):
     with pytest.raises(ValueError, match=message):
         evaluate_candidates(PROMPTS, **settings)
+
+
+@pytest.mark.parametrize("name", ["seed", "oracle", "majority_vote", "swift_vote", "curves"])
+def test_scores_named_as_something_else_are_refused(name):
+    row = StoredCandidate("a", [1], True, None, {name: 1.0})
+    with pytest.raises(ValueError, match=f"a score named '{name}', which means something else"):
+        evaluate_candidates([PromptCandidates("a", "p", "", [row])])
+
+
+def test_no_part_of_the_record_can_be_taken_by_a_score():
+    record = evaluate_candidates(random_prompts(5, 3))
+    names = {method["name"] for method in record["methods"]}
+    assert set(FIELDS) == record.keys() - names
 
 
 def test_without_scores_of_a_head():

@@ -8,10 +8,15 @@ except ModuleNotFoundError as error:
     ) from error
 
 from swift_bon.decoding import BestOfNDecoding, BestOfNOutput
+from swift_bon.evaluation import evaluate
 from swift_bon.extraction import extract_features, project_features
 from swift_bon.generation import BestOfN, Candidate, best_of_n
+from swift_bon.head_scores import score_with_head
+from swift_bon.inspection import inspect_prompt
 from swift_bon.model_features import stream_features
 from swift_bon.models import load_model
+from swift_bon.reports import report
+from swift_bon.reward_models import load_reward_model, score_with_reward_model
 from swift_bon.training import train_reward_head
 
 __all__ = [
@@ -20,9 +25,15 @@ __all__ = [
     "BestOfNOutput",
     "Candidate",
     "best_of_n",
+    "evaluate",
     "extract_features",
+    "inspect_prompt",
     "load_model",
+    "load_reward_model",
     "project_features",
+    "report",
+    "score_with_head",
+    "score_with_reward_model",
     "stream_features",
     "train_reward_head",
 ]

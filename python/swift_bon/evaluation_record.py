@@ -1,0 +1,163 @@
+"""What an evaluation says.
+
+It is the dict that is saved as JSON:
+
+    "candidates"     the header of the file, or None
+    "num_prompts", "num_candidates", "num_groups", "num_fewer" (prompts with fewer than the most)
+    "num_draws", "seed", "confidence"       of the intervals
+    "methods"        a dict each: "name", "label", "family", in the order of tables
+    NAME             accuracy of each method with all candidates
+    "intervals"      by name: [low, high]
+    "ks", "curves"   k from 1 to N; by name "accuracy", "low", "high", a list over k
+    "auroc"          by name, of all candidates together; "auroc_within" [mean, low, high] within a
+                     prompt; "missing", how many candidates have no such score
+    "reference"      the method that the others are compared with
+    "differences"    "swift - random": [mean, low, high]; "p_values", of a paired permutation test
+    "calibration"    by name: "ece", "brier", "bins" of "count", "probability", "accuracy"
+    "swift_over_random"    [ratio, low, high]
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from swift_bon.candidate_table import CandidateTable
+from swift_bon.methods import BOUNDS, HEAD, VOTE_SUFFIX, family, label
+from swift_bon.picking import Picks
+from swift_bon.statistics import auroc, auroc_within, calibration
+from swift_bon.statistics.resampling import CONFIDENCE, Bootstrap, permutation_p_value
+
+FIELDS = (
+    "candidates",
+    "num_prompts",
+    "num_candidates",
+    "num_groups",
+    "num_fewer",
+    "num_draws",
+    "seed",
+    "confidence",
+    "methods",
+    "intervals",
+    "ks",
+    "curves",
+    "auroc",
+    "auroc_within",
+    "missing",
+    "reference",
+    "differences",
+    "p_values",
+    "calibration",
+    "swift_over_random",
+)
+RESERVED = {*FIELDS, *BOUNDS, "majority_vote", HEAD + VOTE_SUFFIX}  # no names of a user's scores
+
+
+def make_record(
+    table: CandidateTable,
+    picks: dict[str, Picks],
+    groups: Sequence[str],
+    reference: str,
+    num_draws: int,
+    seed: int,
+) -> dict[str, Any]:
+    """All but "candidates".
+
+    Args:
+        picks: of all methods, in the order of tables.
+        groups: of the prompts, drawn as a whole.
+        reference: the method that the others are compared with.
+        num_draws, seed: of the bootstrap; the seed is the permutation test's too.
+    """
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    group_numbers = torch.tensor([numbers[group] for group in groups])
+    bootstrap = Bootstrap(table.num_prompts, group_numbers, num_draws=num_draws, seed=seed)
+    final = {name: found.accuracy[:, -1] for name, found in picks.items()}  # [P] each
+    record: dict[str, Any] = {
+        "candidates": None,
+        "num_prompts": table.num_prompts,
+        "num_candidates": int(table.present.sum()),
+        "num_groups": len(numbers),
+        "num_fewer": int((table.num_candidates < table.present.shape[1]).sum()),
+        "num_draws": num_draws,
+        "seed": seed,
+        "confidence": CONFIDENCE,
+        "methods": [{"name": n, "label": label(n), "family": family(n)} for n in picks],
+        **{name: float(accuracy.mean()) for name, accuracy in final.items()},
+        **_curves(picks, bootstrap),
+        **_discrimination(table, picks, bootstrap),
+        **_differences(reference, final, bootstrap, group_numbers, seed),
+        "calibration": _calibration(table),
+    }
+    if HEAD in final:
+        ratio = bootstrap.ratio_interval(final[HEAD], final["random"])
+        record["swift_over_random"] = list(ratio)
+    return record
+
+
+def _curves(picks: dict[str, Picks], bootstrap: Bootstrap) -> dict[str, Any]:
+    curves = torch.stack([found.accuracy for found in picks.values()], dim=1)  # [P, methods, K]
+    low, high = bootstrap.bounds(curves)
+    rows = zip(picks, curves.mean(dim=0).tolist(), low.tolist(), high.tolist(), strict=True)
+    found = {name: {"accuracy": a, "low": lo, "high": hi} for name, a, lo, hi in rows}
+    return {
+        "intervals": {name: [row["low"][-1], row["high"][-1]] for name, row in found.items()},
+        "ks": list(range(1, curves.shape[-1] + 1)),
+        "curves": found,
+    }
+
+
+def _discrimination(
+    table: CandidateTable, picks: dict[str, Picks], bootstrap: Bootstrap
+) -> dict[str, Any]:
+    """How well each score tells right from wrong, over all candidates and within a prompt."""
+    record: dict[str, Any] = {"auroc": {}, "auroc_within": {}, "missing": {}}
+    for name, found in picks.items():
+        if found.scores is None:
+            continue
+        is_known = ~found.scores.isnan()
+        record["auroc"][name] = auroc(found.scores[is_known], table.correct[is_known])
+        within = auroc_within(found.scores, table.correct)
+        record["auroc_within"][name] = list(bootstrap.interval(within))
+        record["missing"][name] = int((table.present & ~is_known).sum())
+    return record
+
+
+def _differences(
+    reference: str,
+    final: dict[str, Tensor],
+    bootstrap: Bootstrap,
+    group_numbers: Tensor,
+    seed: int,
+) -> dict[str, Any]:
+    """Of the reference to every other method but the oracle, which no method can beat."""
+    record: dict[str, Any] = {"reference": reference, "differences": {}, "p_values": {}}
+    for name, accuracy in final.items():
+        if name in (reference, "oracle"):
+            continue
+        difference = final[reference] - accuracy
+        key = f"{reference} - {name}"
+        record["differences"][key] = list(bootstrap.interval(difference))
+        record["p_values"][key] = permutation_p_value(difference, group_numbers, seed=seed)
+    return record
+
+
+def _calibration(table: CandidateTable) -> dict[str, Any]:
+    """Of the scores that are, or claim to be, the probability of something."""
+    claims = {HEAD: torch.sigmoid, "mean_logprob": torch.exp}  # right; each token, on average
+    record = {}
+    for name, transform in claims.items():
+        if name not in table.scores:
+            continue
+        is_known = ~table.scores[name].isnan()
+        probabilities = transform(table.scores[name][is_known]).clamp(0, 1)
+        found = calibration(probabilities, table.correct[is_known])
+        if math.isfinite(found.brier):
+            record[name] = {
+                "ece": found.ece,
+                "brier": found.brier,
+                "bins": [row._asdict() for row in found.bins],
+            }
+    return record
