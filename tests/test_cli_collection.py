@@ -3,24 +3,17 @@
 import json
 
 import pytest
-import torch
 from typer.testing import CliRunner
 
+from cli_cases import save_model_and_head
 from swift_bon.candidate_files import read_candidates, read_header
 from swift_bon.cli import app
-from swift_kernels import RewardHead
-from tiny_models import EOS, tiny_model, tiny_tokenizer
+from tiny_models import EOS
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A model and a head for it."""
-    folder = tmp_path_factory.mktemp("cli")
-    tiny_model("llama").save_pretrained(folder / "model")
-    tiny_tokenizer().save_pretrained(folder / "model")
-    torch.manual_seed(0)
-    RewardHead(4, 32).save_pretrained(folder / "head")
-    return folder
+    return save_model_and_head(tmp_path_factory.mktemp("cli"))
 
 
 @pytest.fixture

@@ -3,14 +3,12 @@
 import json
 
 import pytest
-import torch
 from typer.testing import CliRunner
 
+from cli_cases import save_model_and_head
 from evaluation_cases import random_prompts
 from swift_bon.candidate_files import append_candidates
 from swift_bon.cli import app
-from swift_kernels import RewardHead
-from tiny_models import tiny_model, tiny_tokenizer
 
 
 @pytest.fixture
@@ -22,13 +20,7 @@ def path(tmp_path):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A model and a head for it."""
-    folder = tmp_path_factory.mktemp("cli")
-    tiny_model("llama").save_pretrained(folder / "model")
-    tiny_tokenizer().save_pretrained(folder / "model")
-    torch.manual_seed(0)
-    RewardHead(4, 32).save_pretrained(folder / "head")
-    return folder
+    return save_model_and_head(tmp_path_factory.mktemp("cli"))
 
 
 def run(*arguments, stdin: str | None = None):

@@ -5,41 +5,24 @@ import dataclasses
 import pytest
 import torch
 
-from feature_cases import HEADER, RARE_TOKEN, named_model, shared_model
+from feature_cases import RARE_TOKEN, named_model
+from head_score_cases import head_of, score, write
 from scoring_cases import texted_prompts
 from swift_bon.candidate_files import (
     append_candidates,
     read_candidates,
-    write_header,
 )
 from swift_bon.candidates import StoredCandidate
 from swift_bon.forward import num_scored_tokens
-from swift_bon.head_scores import score_with_head
 from swift_kernels import RewardHead
-from tiny_models import EOS, VOCAB, tiny_tokenizer
+from tiny_models import EOS, VOCAB
 
 PROMPTS = texted_prompts(6)
 
 
-def head_of(**options) -> RewardHead:
-    with torch.random.fork_rng():
-        torch.manual_seed(7)
-        return RewardHead(4, 32, **options)
-
-
-def write(folder, prompts=PROMPTS, model="tiny/llama"):
-    append_candidates(folder / "a.jsonl", prompts)
-    write_header(folder / "a.jsonl", {"model": model, **HEADER})
-    return folder / "a.jsonl"
-
-
 @pytest.fixture
 def path(tmp_path):
-    return write(tmp_path)
-
-
-def score(path, head, model=None, **options):
-    return score_with_head(path, model or shared_model(), tiny_tokenizer(), head, **options)
+    return write(tmp_path, PROMPTS)
 
 
 def test_states_that_are_not_finite(tmp_path):

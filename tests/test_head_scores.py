@@ -5,21 +5,19 @@ import math
 import pytest
 import torch
 
-from feature_cases import HEADER, own_states, shared_model
+from feature_cases import own_states, shared_model
+from head_score_cases import head_of, score, write
 from scoring_cases import texted_prompts
 from swift_bon import head_scores
 from swift_bon.candidate_files import (
-    append_candidates,
     read_candidates,
     read_header,
     replace_candidates,
-    write_header,
 )
 from swift_bon.collection import collect
 from swift_bon.forward import response_states
-from swift_bon.head_scores import score_with_head
 from swift_bon.token_scores import rounded
-from swift_kernels import RewardHead, score_candidates, score_packed
+from swift_kernels import score_candidates, score_packed
 from tiny_models import tiny_tokenizer
 
 PROMPTS = texted_prompts(6)
@@ -31,25 +29,9 @@ HEADS = {
 }
 
 
-def head_of(**options) -> RewardHead:
-    with torch.random.fork_rng():
-        torch.manual_seed(7)
-        return RewardHead(4, 32, **options)
-
-
-def write(folder, prompts=PROMPTS, model="tiny/llama"):
-    append_candidates(folder / "a.jsonl", prompts)
-    write_header(folder / "a.jsonl", {"model": model, **HEADER})
-    return folder / "a.jsonl"
-
-
 @pytest.fixture
 def path(tmp_path):
-    return write(tmp_path)
-
-
-def score(path, head, model=None, **options):
-    return score_with_head(path, model or shared_model(), tiny_tokenizer(), head, **options)
+    return write(tmp_path, PROMPTS)
 
 
 def expected_of(model, head, prompt):
@@ -70,7 +52,7 @@ def close(values):
 @pytest.mark.parametrize("case", HEADS)
 @pytest.mark.parametrize("batch_size", [1, 5, 64])
 def test_scores_are_those_of_the_models_own_states(tmp_path, case, name, batch_size):
-    path = write(tmp_path, model=f"tiny/{name}")
+    path = write(tmp_path, PROMPTS, model=f"tiny/{name}")
     head = head_of(base_model=f"tiny/{name}", **HEADS[case])
     added = score(path, head, shared_model(name), batch_size=batch_size)
     num_without = 0
@@ -189,7 +171,7 @@ def test_a_resumed_run_gives_the_same_scores(tmp_path, path, monkeypatch):
 
     monkeypatch.setattr("swift_bon.added_scores.WINDOW_BATCHES", 1)
     (tmp_path / "whole").mkdir()
-    whole = write(tmp_path / "whole")
+    whole = write(tmp_path / "whole", PROMPTS)
     score(whole, head_of(), batch_size=4)
     append = ScoreJournal.append
 

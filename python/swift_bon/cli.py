@@ -7,7 +7,16 @@ import typer
 from rich.console import Console
 
 from swift_bon import cli_collection, cli_evaluation, cli_scoring, cli_training
-from swift_bon.cli_options import Head, Json, Model, Seed
+from swift_bon.cli_options import (
+    Head,
+    Json,
+    MaxNewTokens,
+    Model,
+    Samples,
+    Seed,
+    Temperature,
+    TopP,
+)
 from swift_bon.models import EMBEDDED_NAME
 from swift_bon.terminal import (
     print_json,
@@ -57,10 +66,10 @@ def generate(
         list[str] | None, typer.Argument(help="One user message each; - reads standard input.")
     ] = None,
     file: Annotated[Path | None, typer.Option(help="A file with one prompt a line.")] = None,
-    num_return_sequences: Annotated[int, typer.Option("--samples", "-n", help="N.")] = 16,
-    max_new_tokens: Annotated[int, typer.Option(help="Longest response, in tokens.")] = 128,
-    temperature: Annotated[float, typer.Option(help="Of the sampling.")] = 1.0,
-    top_p: Annotated[float, typer.Option(help="Nucleus sampling; 1 keeps all tokens.")] = 1.0,
+    num_return_sequences: Samples = 16,
+    max_new_tokens: MaxNewTokens = 128,
+    temperature: Temperature = 1.0,
+    top_p: TopP = 1.0,
     batch_size: Annotated[
         int, typer.Option(help="Candidates at a time; halved when memory runs out.")
     ] = 64,

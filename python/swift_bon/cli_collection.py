@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from swift_bon.cli_options import Json, Model, Seed
+from swift_bon.cli_options import Json, Model, Samples, Seed
 from swift_bon.models import EMBEDDED_NAME
 from swift_bon.terminal import print_record, readable_errors
 
@@ -31,7 +31,7 @@ def collect(
     ] = None,
     grader: Grader = None,
     limit: Annotated[int | None, typer.Option(help="Only the first questions.")] = None,
-    num_return_sequences: Annotated[int, typer.Option("--samples", "-n", help="N.")] = 8,
+    num_return_sequences: Samples = 8,
     max_new_tokens: Annotated[
         int | None, typer.Option(help="Longest response, in tokens; by the task.")
     ] = None,

@@ -6,7 +6,16 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from swift_bon.cli_options import Head, Json, Model, Seed
+from swift_bon.cli_options import (
+    Head,
+    Json,
+    MaxNewTokens,
+    Model,
+    Samples,
+    Seed,
+    Temperature,
+    TopP,
+)
 from swift_bon.models import EMBEDDED_NAME
 from swift_bon.terminal import print_json, print_record, read_prompts, readable_errors
 
@@ -70,10 +79,10 @@ def inspect(
     ] = None,
     prompt_id: Annotated[str | None, typer.Option("--id", help="Of the prompt in --file.")] = None,
     output: Annotated[Path, typer.Option(help="The page.")] = Path("inspect.html"),
-    num_return_sequences: Annotated[int, typer.Option("--samples", "-n", help="N.")] = 8,
-    max_new_tokens: Annotated[int, typer.Option(help="Longest response, in tokens.")] = 128,
-    temperature: Annotated[float, typer.Option(help="Of the sampling.")] = 1.0,
-    top_p: Annotated[float, typer.Option(help="Nucleus sampling; 1 keeps all tokens.")] = 1.0,
+    num_return_sequences: Samples = 8,
+    max_new_tokens: MaxNewTokens = 128,
+    temperature: Temperature = 1.0,
+    top_p: TopP = 1.0,
     seed: Seed = 0,
     model: Model = EMBEDDED_NAME,
     head: Head = None,
