@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from swift_bon.evaluation_tables import p_text
 from table_texts import machine_line, markdown_table
 
 COMPARED = "mean_logprob"  # the free baseline that the sentence below the table names
@@ -16,13 +17,14 @@ def render(record: dict[str, Any]) -> str:
     gain = "{:+.3f} over the most likely sample ({:+.3f} to {:+.3f}".format(
         *record["differences"][f"swift - {COMPARED}"]
     )
-    p_value = record["p_values"][f"swift - {COMPARED}"]
+    p_value = p_text(record["p_values"][f"swift - {COMPARED}"])
+    p_value = p_value if p_value.startswith("<") else f"= {p_value}"
     return "\n\n".join(
         [
             f"{record['num_prompts']} questions in {record['num_groups']} groups, {samples} "
             f"samples each. {machine_line(record)}",
             _accuracies(record),
-            f"SWIFT's pick is right {ratio}, and {gain}, p = {p_value:.4f}).",
+            f"SWIFT's pick is right {ratio}, and {gain}, p {p_value}).",
             _comparisons(record),
         ]
     )
@@ -46,7 +48,7 @@ def _comparisons(record: dict[str, Any]) -> str:
         gain, p = ("", "")
         if key in record["differences"]:
             gain = "{:+.3f} ({:+.3f} to {:+.3f})".format(*record["differences"][key])
-            p = f"{record['p_values'][key]:.4f}"
+            p = p_text(record["p_values"][key])
         area, within = ("", "")
         if name in record["auroc"]:
             area = f"{record['auroc'][name]:.3f}"

@@ -109,7 +109,7 @@ def test_scores_from_nowhere_are_not_continued(tmp_path):
     [
         ("swift", "name is 'swift', which is SWIFT's pick"),
         ("mean_logprob", "which is most likely sample"),
-        ("oracle", "choose another name"),
+        ("oracle", "give it another name"),
         ("a/b", "name is 'a/b', expected letters, digits"),
         ("", "name is '', expected letters"),
         (".x", "expected letters"),

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from swift_bon.groups import split_rank
-from swift_bon.statistics.blend import RIDGE, cross_validated_blend, fit_blend
+from swift_bon.statistics import blend
+from swift_bon.statistics.blend import cross_validated_blend, fit_blend
 
 NAN = float("nan")
 
@@ -39,7 +40,7 @@ def test_minimum_is_that_of_the_loss():
             pairs = (row[right][:, None] - row[~right][None]).reshape(-1, 3)
             if len(pairs):
                 terms.append(torch.nn.functional.softplus(-pairs @ w).mean())
-        return torch.stack(terms).mean() + RIDGE / 2 * w.square().sum()
+        return torch.stack(terms).mean() + 1e-3 / 2 * w.square().sum()
 
     found = (weights * scale).requires_grad_()
     (gradient,) = torch.autograd.grad(loss(found), found)
@@ -104,10 +105,43 @@ def test_scores_that_separate_all_pairs_keep_finite_weights():
     assert 1 < weights[0] < 1000
 
 
-def test_many_pairs_are_thinned():
-    """100 x 100 pairs in a prompt: the same direction as from all of them."""
+def test_many_pairs_are_thinned_at_random(monkeypatch):
+    """Of 64 x 64 pairs 2,048 of all right and of all wrong ones, and nearly the same weights."""
+    right, wrong = torch.arange(64.0)[:, None], torch.arange(64.0)[:, None] / 100
+    pairs = blend._pairs(right, wrong).squeeze(1)
+    assert len(pairs) == blend.MAX_PAIRS
+    assert len(pairs.unique()) == blend.MAX_PAIRS
+    assert len(pairs.ceil().unique()) == 64  # the right ones
+    assert len((pairs.ceil() - pairs).mul(100).round().unique()) == 64  # the wrong ones
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(3, 200, 2, generator=generator).double()
     correct = (features[..., 0] + torch.randn(3, 200, generator=generator)) > 0
-    weights, _ = fit_blend(features, correct)
-    assert weights[0] > 5 * abs(weights[1])
+    thinned, _ = fit_blend(features, correct)
+    monkeypatch.setattr(blend, "MAX_PAIRS", 10**6)
+    whole, _ = fit_blend(features, correct)
+    assert torch.allclose(thinned, whole, rtol=0.1, atol=0.05)
+
+
+def test_steps_that_overshoot_are_halved():
+    """Far scales: whole Newton steps from zero would diverge."""
+    pairs = torch.tensor([[30.0], [-1.0], [0.01]], dtype=torch.float64)
+    share = torch.tensor([1e-3, 1e-3, 0.998], dtype=torch.float64)
+    weights = blend._minimise(pairs, share).requires_grad_()
+    loss = (
+        share @ torch.nn.functional.softplus(-pairs @ weights) + 1e-3 / 2 * weights.square().sum()
+    )
+    (gradient,) = torch.autograd.grad(loss, weights)
+    assert gradient.abs().max() < 1e-8
+
+
+def test_five_folds():
+    features, correct = planted(100)
+    groups = [str(number) for number in range(100)]
+    changed = correct.clone()
+    changed[0] = ~changed[0]
+    before, after = (cross_validated_blend(features, c, groups) for c in (correct, changed))
+    untouched = (before == after).all(dim=1)
+    same_fold = torch.tensor(
+        [int(split_rank(group) * 5) == int(split_rank("0") * 5) for group in groups]
+    )
+    assert torch.equal(untouched, same_fold)

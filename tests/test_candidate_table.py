@@ -40,3 +40,8 @@ def test_table():
 def test_no_prompts():
     with pytest.raises(ValueError, match="no prompts to evaluate; collect some first"):
         tabulate([])
+
+
+def test_a_prompt_without_candidates():
+    with pytest.raises(ValueError, match="prompt 'c' has no candidates; leave it out"):
+        tabulate([*PROMPTS, PromptCandidates("c", "p", "r", [])])

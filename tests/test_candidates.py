@@ -67,6 +67,14 @@ def test_torn_line_is_cut_off(tmp_path):
     assert path.read_bytes() == b""
 
 
+def test_a_line_without_an_end_is_explained(tmp_path):
+    path = tmp_path / "a.jsonl"
+    append_candidates(path, [prompt(1)])
+    path.write_text(path.read_text() + path.read_text()[:40])
+    with pytest.raises(ValueError, match="line 2 of .*has no end: .* killed; wait for it, or run"):
+        read_candidates(path)
+
+
 @pytest.mark.parametrize(
     "line",
     ["{", "[]", "{}", '{"id": "a"}', '{"id":"a","prompt":"p","reference":"r","candidates":[{}]}'],
@@ -91,6 +99,8 @@ GOOD = {"text": "", "token_ids": [1], "correct": True, "answer": None, "scores":
         ({"token_ids": 3}, "token_ids not integers"),
         ({"scores": 3}, "scores are not all numbers"),
         ({"scores": {"swift": "high"}}, "scores are not all numbers"),
+        ({"scores": {"swift": True}}, "scores are not all numbers"),
+        ({"scores": {"swift": 10**400}}, "scores are not all numbers"),
     ],
 )
 def test_fields_of_another_type(tmp_path, change, message):

@@ -94,7 +94,7 @@ def test_head_with_its_model(folder, path):
         (("{path}", "--head", "{head}", "--reward-model", "{rm}"), "give either"),
         (("{path}", "--reward-model", "{rm}", "--model", "{model}"), "--model is for --head"),
         (("{path}", "--reward-model", "{model}"), "has num_labels 2, expected 1"),
-        (("{path}", "--reward-model", "{rm}", "--name", "oracle"), "choose another name"),
+        (("{path}", "--reward-model", "{rm}", "--name", "oracle"), "give it another name"),
         (("{path}", "--reward-model", "{rm}", "--batch-size", "0"), "batch_size is 0"),
         (("{path}", "--reward-model", "/no/such/folder"), "/no/such/folder"),
         (("{path}.none", "--reward-model", "{rm}"), "there is no candidates file"),

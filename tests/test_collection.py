@@ -7,7 +7,8 @@ import torch
 
 from swift_bon import collection
 from swift_bon.candidate_files import read_candidates, read_header
-from swift_bon.collection import collect
+from swift_bon.collection import collect, grade_candidates, kept_scores
+from swift_bon.generation import Candidate
 from swift_bon.methods import FREE_SCORES
 from swift_bon.tasks import load_task
 from swift_kernels import RewardHead
@@ -64,6 +65,15 @@ def check_token_scores(candidate) -> None:
     if "swift" in candidate.scores:
         score = (rewards * gates).sum() / gates.sum()
         assert score.item() == pytest.approx(candidate.scores["swift"], rel=0.01, abs=0.01)
+
+
+def test_scores_that_are_not_finite_are_not_stored():
+    free = {"mean_logprob": float("nan"), "entropy": 1.0, "self_certainty": float("inf")}
+    candidate = Candidate("a", float("-inf"), [1], float("nan"), free)
+    assert kept_scores(candidate) == {"entropy": 1.0}
+    question = load_task("basics").questions("train")[0]
+    (stored,) = grade_candidates(load_task("basics"), question, [candidate]).candidates
+    assert stored.scores == {"entropy": 1.0}
 
 
 @pytest.mark.parametrize("settings", [{"token_scores": False}, {"head": None}])

@@ -9,7 +9,6 @@ from transformers import LogitsProcessor
 from swift_bon.confidence import (
     LARGEST_WINDOW,
     SMALLEST_WINDOW,
-    TOP_TOKENS,
     RunningConfidence,
     default_window,
     token_confidence,
@@ -38,7 +37,7 @@ def expected_scores(logits: torch.Tensor, ids: torch.Tensor, window: int) -> dic
     logprobs = logits.double().log_softmax(dim=-1)
     vocab = logits.shape[-1]
     chosen = logprobs.gather(1, ids[:, None])
-    confidence = [-row.sort().values[-TOP_TOKENS:].mean().item() for row in logprobs]
+    confidence = [-row.sort().values[-20:].mean().item() for row in logprobs]
     groups = [confidence[end - window : end] for end in range(window, len(ids) + 1)]
     means = [sum(group) / len(group) for group in groups or [confidence]]
     uniform = torch.full_like(logprobs, 1 / vocab)

@@ -20,7 +20,8 @@ NAN, INF = float("nan"), float("inf")
 
 def pick_all(prompts):
     table = tabulate(prompts)
-    return table, pick_with_all_methods(table, [p.id for p in prompts], PAIRS)
+    methods = pick_with_all_methods(table, [p.id for p in prompts], PAIRS)
+    return table, {name: method.picks for name, method in methods.items()}
 
 
 def test_every_method_against_brute_force():

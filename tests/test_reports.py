@@ -1,6 +1,7 @@
 """The files of an evaluation: whole, where they should be, and saying the same."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -61,6 +62,30 @@ def test_a_failure_leaves_the_files_of_before(path, monkeypatch):
     with pytest.raises(ValueError, match="reference is 'gold'"):
         report(path, reference="gold")
     assert [file.read_bytes() for file in files] == before
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.header.jsonl"])
+def test_the_candidates_are_never_overwritten(tmp_path, name):
+    path = tmp_path / name
+    append_candidates(path, random_prompts(2, 2))
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="would be written in place of the candidates"):
+        report(path, tmp_path / "a" if name == "a.json" else tmp_path / "a.header.header")
+    assert path.read_bytes() == before
+
+
+def test_lines_that_are_added_meanwhile_are_left_for_the_next_time(path, monkeypatch):
+    """A collect may be running."""
+    evaluate_file = reports.evaluate_file
+
+    def add_then_evaluate(*args):
+        append_candidates(path, [replace(p, id="new " + p.id) for p in random_prompts(2, 3)])
+        return evaluate_file(*args)
+
+    monkeypatch.setattr(reports, "evaluate_file", add_then_evaluate)
+    record, files = report(path, num_draws=5)
+    assert record["num_prompts"] == 12
+    assert "new q0" not in files.html.read_text()
 
 
 def test_missing_matplotlib_is_said_before_the_work(path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import random
 
 import pytest
 import torch
@@ -10,11 +11,11 @@ from hypothesis import strategies as st
 
 from swift_bon.statistics import resampling
 from swift_bon.statistics.resampling import (
-    CHUNK_ELEMENTS,
     LARGEST_EXACT,
     Bootstrap,
     percentile_bounds,
     permutation_p_value,
+    permutation_p_values,
 )
 
 NAN = float("nan")
@@ -79,7 +80,15 @@ def test_ratio_is_that_of_the_same_draws():
     assert Bootstrap(40).ratio_interval(numerator, numerator / 2) == pytest.approx((2, 2, 2))
     ratio = Bootstrap(40).ratio_interval(numerator, torch.ones(40))
     assert ratio == pytest.approx(Bootstrap(40).interval(numerator))
-    assert math.isfinite(Bootstrap(3).ratio_interval(torch.ones(3), torch.zeros(3)).high)
+
+
+def test_ratio_of_nothing_to_nothing_is_left_out():
+    """One prompt of ten is right: most draws with it have it in both, others say nothing."""
+    right = torch.tensor([1.0] + [0.0] * 9)
+    assert Bootstrap(10).ratio_interval(right, right / 4) == pytest.approx((4, 4, 4))
+    nothing = Bootstrap(3).ratio_interval(torch.zeros(3), torch.zeros(3))
+    assert all(math.isnan(value) for value in nothing)
+    assert Bootstrap(3).ratio_interval(torch.ones(3), torch.zeros(3)).mean == math.inf
 
 
 def test_many_prompts_are_drawn_in_pieces(monkeypatch):
@@ -97,7 +106,7 @@ def test_percentiles():
     low, high = percentile_bounds(means, 0.9)
     assert low.tolist() == pytest.approx([5.0, 5.0])
     assert high.tolist() == pytest.approx([95.0, 5.0])
-    wide = torch.arange(3.0).double()[:, None].expand(3, CHUNK_ELEMENTS // 4)
+    wide = torch.arange(3.0).double()[:, None].expand(3, 2**24 // 3 + 8)
     assert (percentile_bounds(wide, 0.5)[1] == 1.5).all()  # more than `quantile` takes at a time
 
 
@@ -117,8 +126,11 @@ def test_p_value_equals_enumeration(differences):
 
 def test_differences_that_add_up_inexactly_still_count_as_far():
     """0.1 + 0.2 + 0.3 in another order must not come out below itself."""
-    differences = torch.tensor([0.1, 0.2, 0.3, 0.7, 0.15], dtype=torch.float64)
-    assert permutation_p_value(differences) == 2 / 2**5
+    draw = random.Random(0)
+    for _ in range(50):
+        tenths = [draw.choice([-7, -3, -2, -1, 1, 2, 3, 7]) for _ in range(5)]
+        differences = torch.tensor(tenths, dtype=torch.float64) / 10
+        assert permutation_p_value(differences) == brute_force_p_value(tenths)
 
 
 def test_p_value_of_no_difference_is_one():
@@ -144,6 +156,34 @@ def test_drawn_p_values_come_close_to_exact_ones(monkeypatch):
     assert permutation_p_value(differences, seed=1, num_draws=20_000) != drawn
     monkeypatch.setattr(resampling, "CHUNK_ELEMENTS", 100)
     assert permutation_p_value(differences, num_draws=20_000) == pytest.approx(exact, abs=0.005)
+
+
+@pytest.mark.parametrize("count", [LARGEST_EXACT, LARGEST_EXACT + 1])
+def test_up_to_thirteen_groups_that_differ_are_enumerated(count):
+    """Prompts without a difference are no obstacle, and do not change the value."""
+    differences = torch.cat([torch.ones(count), torch.zeros(40)])
+    p_value = permutation_p_value(differences, num_draws=99)
+    assert p_value == (2 / 2**count if count == LARGEST_EXACT else 0.01)
+
+
+def test_p_values_of_several_differences_are_those_of_each():
+    generator = torch.Generator().manual_seed(0)
+    differences = torch.randn(40, 3, generator=generator).double() + 0.2
+    differences[5:, 2] = 0  # enumerated
+    groups = torch.arange(40) // 2
+    found = permutation_p_values(differences, groups)
+    for number in range(3):
+        assert found[number] == permutation_p_value(differences[:, number], groups)
+    assert found.unique().numel() == 3
+
+
+def test_draws_that_are_kept_are_those_that_are_drawn_again(monkeypatch):
+    values = torch.rand(60, generator=torch.Generator().manual_seed(1))
+    kept = Bootstrap(60, num_draws=100)
+    first, second = kept.means(values), kept.means(values)
+    assert torch.equal(first, second)
+    monkeypatch.setattr(resampling, "CHUNK_ELEMENTS", 60 * 99)
+    assert torch.equal(Bootstrap(60, num_draws=99).means(values), first[:99])
 
 
 def test_drawn_p_value_is_never_zero():

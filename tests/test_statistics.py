@@ -99,3 +99,13 @@ def test_calibration_of_few(count):
     found = calibration(torch.full((count,), 0.25), torch.zeros(count, dtype=torch.bool))
     assert sum(row.count for row in found.bins) == count
     assert found.ece == (0.25 if count else 0)
+
+
+def test_calibration_does_not_depend_on_the_order_of_equal_probabilities():
+    correct = torch.tensor([True] * 20 + [False] * 20)
+    tied = torch.full((40,), 0.5)
+    forward = torch.arange(40)
+    for order in (forward, forward.flip(0), forward.view(2, 20).T.flatten()):
+        found = calibration(tied, correct[order])
+        assert found.ece == 0.0
+        assert found.brier == pytest.approx(0.25)

@@ -122,6 +122,38 @@ def test_lengths_of_any_tokens_add_up(ids):
     assert sum(lengths) == len(text)
 
 
+class WordTokenizer:
+    """Decodes as SentencePiece does: a space before each word, but not before the first one."""
+
+    def __init__(self, words):
+        self.words = words
+
+    def decode(self, ids, skip_special_tokens):
+        return " ".join(self.words[token] for token in ids)
+
+
+def test_a_token_is_decoded_after_the_one_before():
+    """Alone it would lose the space before it."""
+    tokenizer = WordTokenizer(["one", "two", "three"])
+    assert token_lengths(tokenizer, [0, 1, 2, 0], "one two three one") == [3, 4, 6, 4]
+
+
+def test_a_text_that_is_shorter_than_its_tokens():
+    """A decoder that tidies up: lengths never pass the text's."""
+    tokenizer = WordTokenizer(["one", "two"])
+    assert token_lengths(tokenizer, [0, 1, 0, 1], "one two") == [3, 4, 0, 0]
+    assert token_lengths(tokenizer, [0, 1], "one two and more") == [3, 13]
+
+
+def test_bytes_that_never_become_a_character_are_not_waited_for():
+    """A run of them: each is shown where it stands, within four tokens."""
+    broken = BYTES("é")["input_ids"][:1] * 40
+    text = BYTES.decode(broken)
+    lengths = token_lengths(BYTES, broken, text)
+    assert sum(lengths) == len(text) == 40
+    assert max(lengths) <= 5
+
+
 def test_special_tokens_write_nothing():
     tokenizer = tiny_tokenizer()
     ids = [*tokenizer("ab")["input_ids"], EOS, *tokenizer("c")["input_ids"], EOS]

@@ -34,6 +34,9 @@ def test_numbers_of_answers():
         ("ab", [0, 1], [1, 0], 0.0, 1),
         ("ab", [NAN, 1], [1, 0], 0.0, 1),
         ("ab", [NAN, 0], [1, 0], 0.5, -1),
+        ("aab", [0.1, 0.2, 0.3], [1, 1, 0], 0.5, 0),  # 0.1 + 0.2 is 0.3, whatever was rounded
+        ("baa", [0.3, 0.1, 0.2], [0, 1, 1], 0.5, 0),
+        ("aab", [0, 1, 0.5], [1, 1, 0], 1.0, 1),  # who has no vote does not stand for the answer
         ("aab", [1, 1, 1], [1, 0, 0], 0.5, 0),  # an answer is as right as its candidates
     ],
 )

@@ -25,7 +25,7 @@ from swift_bon.candidate_files import (
 )
 from swift_bon.candidates import PromptCandidates, StoredCandidate
 from swift_bon.checks import check_has_prompts
-from swift_bon.methods import LABELS
+from swift_bon.methods import LABELS, check_score_names
 from swift_bon.score_journal import PromptScores, ScoreJournal, journal_path
 
 HEAD_NAME = "swift"  # the score of a head, as `collect` stores it
@@ -130,6 +130,8 @@ def _check_name(name: str, scorer: Scorer, header: dict[str, Any], path: Path) -
         raise ValueError(
             f"name is {name!r}, expected letters, digits, dots, dashes and underscores"
         )
+    others = {*header.get("scores", []), *header.get("added_scores", {})} - {name}
+    check_score_names([name, *others])
     if name in LABELS and not (name == HEAD_NAME and "head" in scorer.origin):
         raise ValueError(f"name is {name!r}, which is {LABELS[name]}; choose another name")
     known = header.get("added_scores", {}).get(name)

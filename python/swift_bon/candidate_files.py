@@ -14,6 +14,7 @@ from swift_bon.files import append_lines, whole_file, write_whole
 PROMPT_FIELDS = ("id", "prompt", "reference", "candidates")
 CANDIDATE_FIELDS = ("text", "token_ids", "correct", "scores", "answer", "token_scores")
 TOKEN_FIELDS = ("lengths", "rewards", "gates")
+LARGEST_BITS = 1023  # of a whole number as a score: more than a float can hold
 OPTIONAL = {"reference", "answer", "scores", "token_scores"}
 
 
@@ -68,8 +69,11 @@ def read_labels(path: str | Path) -> list[PromptLabels]:
     ]
 
 
-def iterate_candidates(path: str | Path) -> Iterator[PromptCandidates]:
-    """One prompt after the other, so that a large file need not be held. As `read_candidates`."""
+def iterate_candidates(path: str | Path, end: int | None = None) -> Iterator[PromptCandidates]:
+    """One prompt after the other, so that a large file need not be held. As `read_candidates`.
+
+    `end`: bytes of the file to read, where lines may be added meanwhile.
+    """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
@@ -78,6 +82,9 @@ def iterate_candidates(path: str | Path) -> Iterator[PromptCandidates]:
     seen: set[str] = set()
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
+            end = None if end is None else end - len(line)
+            if end is not None and end < 0:
+                return
             prompt = _parse_line(line, f"line {number} of {path}")
             if prompt.id in seen:
                 raise ValueError(f"line {number} of {path}: id {prompt.id!r} comes twice")
@@ -115,6 +122,11 @@ def _parse_line(line: bytes, where: str) -> PromptCandidates:
     try:
         record = json.loads(line)
     except ValueError as error:
+        if not line.endswith(b"\n"):
+            raise ValueError(
+                f"{where} has no end: the run that writes it goes on, or was killed; wait for it, "
+                "or run it again"
+            ) from error
         raise ValueError(f"{where} is not a prompt with candidates: {error}") from error
     _check_fields(record, PROMPT_FIELDS, "the prompt", where)
     if not isinstance(record["candidates"], list):
@@ -143,7 +155,8 @@ def _parse_candidate(record: object, what: str, where: str) -> StoredCandidate:
     if not isinstance(candidate.text, str) or not isinstance(candidate.answer, str | None):
         raise ValueError(f"{where}: text or answer of {what} is not a string")
     if not isinstance(candidate.scores, dict) or not all(
-        isinstance(value, int | float) for value in candidate.scores.values()
+        type(value) is float or (type(value) is int and value.bit_length() <= LARGEST_BITS)
+        for value in candidate.scores.values()
     ):
         raise ValueError(f"{where}: scores are not all numbers")
     if candidate.token_scores is None:

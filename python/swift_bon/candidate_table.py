@@ -1,5 +1,6 @@
 """Candidates as tensors: what the statistics need of a file, without its texts and tokens."""
 
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -36,17 +37,19 @@ def tabulate(prompts: Iterable[PromptCandidates]) -> CandidateTable:
     A score that is not finite counts as missing.
 
     Raises:
-        ValueError: there are no prompts.
+        ValueError: there are no prompts, or one has no candidates.
     """
     labels: list[PromptLabels] = []
     answers: list[Tensor] = []
-    rows: dict[str, dict[int, list[float]]] = {}  # by method, then prompt
+    rows: dict[str, dict[int, array]] = {}  # by method, then prompt
     for number, prompt in enumerate(prompts):
+        if not prompt.candidates:
+            raise ValueError(f"prompt {prompt.id!r} has no candidates; leave it out")
         labels.append(PromptLabels(prompt.id, prompt.digest, prompt.prompt_digest, prompt.correct))
         answers.append(number_answers([candidate.answer for candidate in prompt.candidates]))
         for name in dict.fromkeys(name for c in prompt.candidates for name in c.scores):
             row = [candidate.scores.get(name, float("nan")) for candidate in prompt.candidates]
-            rows.setdefault(name, {})[number] = row
+            rows.setdefault(name, {})[number] = array("d", row)
     if not labels:
         raise ValueError("there are no prompts to evaluate; collect some first")
     correct = [torch.tensor(prompt.correct) for prompt in labels]

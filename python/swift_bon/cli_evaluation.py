@@ -46,7 +46,7 @@ def evaluate(
 
     with readable_errors():
         settings: dict[str, Any] = {
-            "combine": parse_pairs(combine),
+            "combine": combine or None,
             "reference": reference,
             "num_draws": num_draws,
             "seed": seed,
@@ -63,11 +63,6 @@ def evaluate(
     print_evaluation(record, Console())
     for file in files:
         typer.echo(f"written: {file}")
-
-
-def parse_pairs(texts: list[str] | None) -> list[tuple[str, ...]] | None:
-    """`swift+mean_logprob` as a pair; which scores there are is known later."""
-    return None if not texts else [tuple(text.split("+")) for text in texts]
 
 
 def inspect(

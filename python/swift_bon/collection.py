@@ -9,8 +9,8 @@ from tqdm import tqdm
 from swift_bon.candidate_files import (
     append_candidates,
     header_path,
+    iterate_candidates,
     only_run,
-    read_candidates,
     read_header,
     write_header,
 )
@@ -108,7 +108,7 @@ def collect(
         "seed": seed,
         "sampling": sampling,
         "head": None if head is None else head.digest(),
-        "scores": [*FREE_SCORES] if head is None else [*FREE_SCORES, "swift"],
+        "scores": [*FREE_SCORES] if head is None else [*FREE_SCORES, HEAD],
         "confidence_window": confidence_window,
         "token_scores": token_scores and head is not None,
     }
@@ -132,7 +132,7 @@ def collect(
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with only_run(path):
-        done = {prompt.id for prompt in _resume(path, settings)}
+        done = _resume(path, settings)
         missing = [question for question in questions if question.id not in done]
         num_done, step = len(questions) - len(missing), max(1, batch_size // num_return_sequences)
         with tqdm(total=len(questions), initial=num_done, unit="question") as progress:
@@ -143,7 +143,7 @@ def collect(
                 append_candidates(path, graded)
                 progress.update(len(graded))
     wanted = {question.id for question in questions}
-    return [prompt for prompt in read_candidates(path) if prompt.id in wanted]
+    return [prompt for prompt in iterate_candidates(path) if prompt.id in wanted]
 
 
 def sample_questions(
@@ -207,12 +207,15 @@ def _take_questions(task: Task, split: str, limit: int | None) -> Loaded:
     return loaded._replace(questions=loaded.questions[:limit])
 
 
-def _resume(path: Path, settings: dict) -> list[PromptCandidates]:
-    """What an earlier run of the same settings left, whole lines only."""
+def _resume(path: Path, settings: dict) -> set[str]:
+    """The ids of what an earlier run of the same settings left, whole lines only."""
     if not path.exists():
-        return []
+        return set()
     earlier = read_header(path)
-    delete = f"use another file, or delete it and {header_path(path).name}"
+    delete = (
+        f"use another file, or delete it and {header_path(path).name} (an older version stored "
+        "fewer scores)"
+    )
     check_same_settings(earlier, settings, path, delete)
     drop_torn_line(path)
-    return read_candidates(path)
+    return {prompt.id for prompt in iterate_candidates(path)}

@@ -1,7 +1,8 @@
 """What the pass that writes a text says of it for free: how likely it is, how sure the model was.
 
-All of them are running reductions over the logits before temperature and truncation: a few floats
-for each candidate, and a window of them where the score is that of a window.
+All of them are running reductions over the logits before temperature and truncation. From step to
+step a few floats are kept for each candidate, and a window of them where the score is that of a
+window; within a step a copy of the logits.
 """
 
 import math
@@ -21,7 +22,7 @@ class TokenConfidence(NamedTuple):
     """Of the distribution of one token of each candidate, `[N]` each, in nats."""
 
     entropy: Tensor
-    self_certainty: Tensor  # KL divergence of it from the uniform one (arXiv 2502.18581)
+    self_certainty: Tensor  # KL(uniform || it), arXiv 2502.18581
     confidence: Tensor  # minus the mean log-probability of the likeliest (arXiv 2508.15260)
 
 

@@ -1,16 +1,16 @@
 """Does the pick beat the alternatives? Every way to pick one of k, with intervals and tests."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from swift_bon.candidate_files import header_path, iterate_candidates, read_header
 from swift_bon.candidate_table import CandidateTable, tabulate
 from swift_bon.candidates import PromptCandidates
-from swift_bon.evaluation_record import RESERVED, make_record
+from swift_bon.evaluation_record import make_record
 from swift_bon.groups import groups_of
-from swift_bon.methods import FREE_SCORES, HEAD, family
-from swift_bon.picking import Picks, pick_with_all_methods
+from swift_bon.methods import FREE_SCORES, HEAD, score_family
+from swift_bon.picking import Method, pick_with_all_methods
 from swift_bon.statistics.resampling import NUM_DRAWS
 from swift_kernels.checks import check_count
 
@@ -18,7 +18,7 @@ from swift_kernels.checks import check_count
 def evaluate(
     path: str | Path,
     *,
-    combine: Sequence[tuple[str, str]] | None = None,
+    combine: Sequence[tuple[str, str] | str] | None = None,
     reference: str | None = None,
     num_draws: int = NUM_DRAWS,
     seed: int = 0,
@@ -27,10 +27,11 @@ def evaluate(
 
     Args:
         path: candidates with scores, as `collect --head` and `score` write them.
-        combine: pairs of scores to combine by rank, by scaling and by a fitted blend; None: SWIFT's
-            with the mean log-probability and with each external reward.
+        combine: pairs of scores to combine by rank, by scaling and by a fitted blend, or the two
+            with a plus between; None: SWIFT's with the mean log-probability and with each external
+            reward.
         reference: the method that the others are compared with; None: SWIFT's pick, else the most
-            likely sample.
+            likely sample, else the first score.
         num_draws: of the bootstrap, which draws groups of prompts that ask for one thing.
         seed: of all that is drawn.
 
@@ -45,13 +46,17 @@ def evaluate(
 
 def evaluate_file(
     path: str | Path,
-    combine: Sequence[tuple[str, str]] | None = None,
+    combine: Sequence[tuple[str, str] | str] | None = None,
     reference: str | None = None,
     num_draws: int = NUM_DRAWS,
     seed: int = 0,
+    end: int | None = None,
 ) -> tuple[dict[str, Any], dict[str, list[int]]]:
-    """`evaluate`, and which candidate of each prompt each method picks, for the report."""
-    table = tabulate(iterate_candidates(path))
+    """`evaluate`, and which candidate of each prompt each method picks, for the report.
+
+    `end`: bytes of the file to read, where lines may be added meanwhile.
+    """
+    table = tabulate(iterate_candidates(path, end))
     header = read_header(Path(path)) if header_path(Path(path)).is_file() else None
     groups = groups_of(table.prompts, "" if header is None else header["task"])
     return _evaluate(table, groups, header, combine, reference, num_draws, seed)
@@ -60,7 +65,7 @@ def evaluate_file(
 def evaluate_candidates(
     prompts: Iterable[PromptCandidates],
     *,
-    combine: Sequence[tuple[str, str]] | None = None,
+    combine: Sequence[tuple[str, str] | str] | None = None,
     reference: str | None = None,
     num_draws: int = NUM_DRAWS,
     seed: int = 0,
@@ -75,53 +80,61 @@ def _evaluate(
     table: CandidateTable,
     groups: Sequence[str],
     header: dict[str, Any] | None,
-    combine: Sequence[tuple[str, str]] | None,
+    combine: Sequence[tuple[str, str] | str] | None,
     reference: str | None,
     num_draws: int,
     seed: int,
 ) -> tuple[dict[str, Any], dict[str, list[int]]]:
     check_count(num_draws, "num_draws")
-    _check_names(table)
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"seed is {seed}, expected 0 or more, below 2**63")
     pairs = default_pairs(table.scores) if combine is None else _check_pairs(combine, table)
-    picks = pick_with_all_methods(table, groups, pairs, seed)
-    reference = _choose_reference(reference, picks)
-    record = make_record(table, picks, groups, reference, num_draws, seed)
+    methods = pick_with_all_methods(table, groups, pairs, seed)
+    record = make_record(
+        table, methods, groups, _choose_reference(reference, methods), num_draws, seed
+    )
     record["candidates"] = header
-    return record, {name: found.indices for name, found in picks.items()}
+    return record, {name: method.picks.indices for name, method in methods.items()}
 
 
 def default_pairs(scores: Iterable[str]) -> list[tuple[str, str]]:
     """SWIFT's score, or without it the mean log-probability, with what it can be combined with."""
     names = list(scores)
-    rewards = [name for name in names if family(name) == "reward"]
+    rewards = [name for name in names if score_family(name) == "reward"]
     if HEAD in names:
         partners = [name for name in ("mean_logprob",) if name in names]
         return [(HEAD, partner) for partner in partners + rewards]
     return [("mean_logprob", reward) for reward in rewards if "mean_logprob" in names]
 
 
-def _check_names(table: CandidateTable) -> None:
-    """No score of the user's stands in the place of another part of the record."""
-    for name in table.scores.keys() & RESERVED:
-        raise ValueError(
-            f"the candidates have a score named {name!r}, which means something else in an "
-            "evaluation; give it another name in the file"
-        )
-
-
-def _check_pairs(pairs: Sequence[tuple[str, str]], table: CandidateTable) -> list[tuple[str, str]]:
+def _check_pairs(
+    pairs: Sequence[tuple[str, str] | str], table: CandidateTable
+) -> list[tuple[str, str]]:
+    """Each once, in whatever order its two scores are named."""
+    found: dict[frozenset[str], tuple[str, str]] = {}
     for pair in pairs:
+        pair = _split_pair(pair, table.scores.keys()) if isinstance(pair, str) else tuple(pair)
         if len(pair) != 2 or pair[0] == pair[1] or not set(pair) <= table.scores.keys():
             raise ValueError(
-                f"combine has {'+'.join(pair)!r}, expected two different scores of the candidates: "
-                f"{', '.join(table.scores) or 'they have none'}"
+                f"combine has {'+'.join(pair)!r}, expected two different scores of the candidates, "
+                f"as in A+B: {', '.join(table.scores) or 'they have none'}"
             )
-    return list(pairs)
+        found.setdefault(frozenset(pair), pair)
+    return list(found.values())
 
 
-def _choose_reference(reference: str | None, picks: dict[str, Picks]) -> str:
-    if reference is None:
-        return next(name for name in (HEAD, FREE_SCORES[0], *picks) if name in picks)
-    if reference not in picks:
-        raise ValueError(f"reference is {reference!r}, expected one of {', '.join(picks)}")
-    return reference
+def _split_pair(text: str, names: Collection[str]) -> tuple[str, ...]:
+    """ "A+B" at the plus that has a score on both sides: names may have a plus of their own."""
+    places = [place for place, character in enumerate(text) if character == "+"]
+    for place in places:
+        if text[:place] in names and text[place + 1 :] in names:
+            return text[:place], text[place + 1 :]
+    return (text,)
+
+
+def _choose_reference(reference: str | None, methods: dict[str, Method]) -> str:
+    if reference is not None and reference not in methods:
+        raise ValueError(f"reference is {reference!r}, expected one of {', '.join(methods)}")
+    scores = [name for name, method in methods.items() if method.picks.scores is not None]
+    wanted = (reference, HEAD, FREE_SCORES[0], *scores, *methods)
+    return next(name for name in wanted if name in methods)

@@ -4,13 +4,14 @@ It is the dict that is saved as JSON:
 
     "candidates"     the header of the file, or None
     "num_prompts", "num_candidates", "num_groups", "num_fewer" (prompts with fewer than the most)
-    "num_draws", "seed", "confidence"       of the intervals
+    "num_draws", "seed", "confidence"       of the intervals; "num_permutations", of the tests
     "methods"        a dict each: "name", "label", "family", in the order of tables
     NAME             accuracy of each method with all candidates
     "intervals"      by name: [low, high]
     "ks", "curves"   k from 1 to N; by name "accuracy", "low", "high", a list over k
     "auroc"          by name, of all candidates together; "auroc_within" [mean, low, high] within a
                      prompt; "missing", how many candidates have no such score
+    "no_pick"        by name: prompts without any such score or vote, where the pick is random
     "reference"      the method that the others are compared with
     "differences"    "swift - random": [mean, low, high]; "p_values", of a paired permutation test
     "calibration"    by name: "ece", "brier", "bins" of "count", "probability", "accuracy"
@@ -25,39 +26,21 @@ import torch
 from torch import Tensor
 
 from swift_bon.candidate_table import CandidateTable
-from swift_bon.methods import BOUNDS, HEAD, VOTE_SUFFIX, family, label
-from swift_bon.picking import Picks
+from swift_bon.methods import HEAD
+from swift_bon.picking import NO_PICK, Method
 from swift_bon.statistics import auroc, auroc_within, calibration
-from swift_bon.statistics.resampling import CONFIDENCE, Bootstrap, permutation_p_value
-
-FIELDS = (
-    "candidates",
-    "num_prompts",
-    "num_candidates",
-    "num_groups",
-    "num_fewer",
-    "num_draws",
-    "seed",
-    "confidence",
-    "methods",
-    "intervals",
-    "ks",
-    "curves",
-    "auroc",
-    "auroc_within",
-    "missing",
-    "reference",
-    "differences",
-    "p_values",
-    "calibration",
-    "swift_over_random",
+from swift_bon.statistics.resampling import (
+    CHUNK_ELEMENTS,
+    CONFIDENCE,
+    NUM_PERMUTATIONS,
+    Bootstrap,
+    permutation_p_values,
 )
-RESERVED = {*FIELDS, *BOUNDS, "majority_vote", HEAD + VOTE_SUFFIX}  # no names of a user's scores
 
 
 def make_record(
     table: CandidateTable,
-    picks: dict[str, Picks],
+    methods: dict[str, Method],
     groups: Sequence[str],
     reference: str,
     num_draws: int,
@@ -66,7 +49,7 @@ def make_record(
     """All but "candidates".
 
     Args:
-        picks: of all methods, in the order of tables.
+        methods: in the order of tables.
         groups: of the prompts, drawn as a whole.
         reference: the method that the others are compared with.
         num_draws, seed: of the bootstrap; the seed is the permutation test's too.
@@ -74,7 +57,7 @@ def make_record(
     numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
     group_numbers = torch.tensor([numbers[group] for group in groups])
     bootstrap = Bootstrap(table.num_prompts, group_numbers, num_draws=num_draws, seed=seed)
-    final = {name: found.accuracy[:, -1] for name, found in picks.items()}  # [P] each
+    final = {name: method.picks.accuracy[:, -1] for name, method in methods.items()}  # [P] each
     record: dict[str, Any] = {
         "candidates": None,
         "num_prompts": table.num_prompts,
@@ -82,12 +65,21 @@ def make_record(
         "num_groups": len(numbers),
         "num_fewer": int((table.num_candidates < table.present.shape[1]).sum()),
         "num_draws": num_draws,
+        "num_permutations": NUM_PERMUTATIONS,
         "seed": seed,
         "confidence": CONFIDENCE,
-        "methods": [{"name": n, "label": label(n), "family": family(n)} for n in picks],
+        "methods": [
+            {"name": name, "label": method.label, "family": method.family}
+            for name, method in methods.items()
+        ],
         **{name: float(accuracy.mean()) for name, accuracy in final.items()},
-        **_curves(picks, bootstrap),
-        **_discrimination(table, picks, bootstrap),
+        **_curves(methods, bootstrap),
+        **_discrimination(table, methods, bootstrap),
+        "no_pick": {
+            name: method.picks.indices.count(NO_PICK)
+            for name, method in methods.items()
+            if method.family != "bound"
+        },
         **_differences(reference, final, bootstrap, group_numbers, seed),
         "calibration": _calibration(table),
     }
@@ -97,29 +89,37 @@ def make_record(
     return record
 
 
-def _curves(picks: dict[str, Picks], bootstrap: Bootstrap) -> dict[str, Any]:
-    curves = torch.stack([found.accuracy for found in picks.values()], dim=1)  # [P, methods, K]
-    low, high = bootstrap.bounds(curves)
-    rows = zip(picks, curves.mean(dim=0).tolist(), low.tolist(), high.tolist(), strict=True)
-    found = {name: {"accuracy": a, "low": lo, "high": hi} for name, a, lo, hi in rows}
+def _curves(methods: dict[str, Method], bootstrap: Bootstrap) -> dict[str, Any]:
+    curves = {name: method.picks.accuracy for name, method in methods.items()}  # [P, K] each
+    found = {}
+    size = max(curve.numel() for curve in curves.values())
+    step = max(1, CHUNK_ELEMENTS // size)  # methods at a time, to draw seldom and to hold little
+    names = list(curves)
+    for start in range(0, len(names), step):
+        some = names[start : start + step]
+        stacked = torch.stack([curves[name] for name in some], dim=1)  # [P, methods, K]
+        low, high = bootstrap.bounds(stacked)
+        rows = zip(some, stacked.mean(dim=0).tolist(), low.tolist(), high.tolist(), strict=True)
+        found |= {name: {"accuracy": a, "low": lo, "high": hi} for name, a, lo, hi in rows}
     return {
         "intervals": {name: [row["low"][-1], row["high"][-1]] for name, row in found.items()},
-        "ks": list(range(1, curves.shape[-1] + 1)),
+        "ks": list(range(1, curves["random"].shape[-1] + 1)),
         "curves": found,
     }
 
 
 def _discrimination(
-    table: CandidateTable, picks: dict[str, Picks], bootstrap: Bootstrap
+    table: CandidateTable, methods: dict[str, Method], bootstrap: Bootstrap
 ) -> dict[str, Any]:
     """How well each score tells right from wrong, over all candidates and within a prompt."""
     record: dict[str, Any] = {"auroc": {}, "auroc_within": {}, "missing": {}}
-    for name, found in picks.items():
-        if found.scores is None:
+    for name, method in methods.items():
+        scores = method.picks.scores
+        if scores is None:
             continue
-        is_known = ~found.scores.isnan()
-        record["auroc"][name] = auroc(found.scores[is_known], table.correct[is_known])
-        within = auroc_within(found.scores, table.correct)
+        is_known = ~scores.isnan()
+        record["auroc"][name] = auroc(scores[is_known], table.correct[is_known])
+        within = auroc_within(scores, table.correct)
         record["auroc_within"][name] = list(bootstrap.interval(within))
         record["missing"][name] = int((table.present & ~is_known).sum())
     return record
@@ -133,15 +133,19 @@ def _differences(
     seed: int,
 ) -> dict[str, Any]:
     """Of the reference to every other method but the oracle, which no method can beat."""
-    record: dict[str, Any] = {"reference": reference, "differences": {}, "p_values": {}}
-    for name, accuracy in final.items():
-        if name in (reference, "oracle"):
-            continue
-        difference = final[reference] - accuracy
-        key = f"{reference} - {name}"
-        record["differences"][key] = list(bootstrap.interval(difference))
-        record["p_values"][key] = permutation_p_value(difference, group_numbers, seed=seed)
-    return record
+    others = [name for name in final if name not in (reference, "oracle")]
+    keys = [f"{reference} - {name}" for name in others]
+    if not others:
+        return {"reference": reference, "differences": {}, "p_values": {}}
+    columns = torch.stack([final[reference] - final[name] for name in others], dim=1)  # [P, M]
+    low, high = bootstrap.bounds(columns)
+    intervals = torch.stack([columns.mean(dim=0), low, high], dim=1).tolist()
+    p_values = permutation_p_values(columns, group_numbers, seed=seed).tolist()
+    return {
+        "reference": reference,
+        "differences": dict(zip(keys, intervals, strict=True)),
+        "p_values": dict(zip(keys, p_values, strict=True)),
+    }
 
 
 def _calibration(table: CandidateTable) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from swift_bon.methods import label
+from swift_bon.statistics.resampling import FEW_GROUPS
+from swift_bon.statistics.subsets import LARGEST_EXACT
 
 NARROW = 100  # columns of a terminal, below which fewer values of k are shown
 
@@ -17,24 +19,52 @@ def print_evaluation(record: dict[str, Any], console: Console) -> None:
     console.print(_differences(record))
     if record["auroc"]:
         console.print(_discrimination(record))
+    for note in _notes(record):
+        console.print(note, markup=False, highlight=False)
+
+
+def _notes(record: dict[str, Any]) -> list[str]:
+    """How it was drawn, and what is unusual."""
+    num_groups = record["num_groups"]
     notes = [
         f"{record['confidence']:.0%} intervals: {record['num_draws']} bootstrap draws of "
-        f"{record['num_groups']} groups of prompts that ask for one thing; p: paired permutation "
-        "test, not corrected for their number."
+        f"{num_groups} groups of prompts that ask for one thing. p: paired permutation test of "
+        f"{record['num_permutations']} draws, not corrected for the number of comparisons."
     ]
+    if num_groups < FEW_GROUPS:
+        notes.append(f"Of {num_groups} groups no interval can be believed: collect more questions.")
+    if record["ks"][-1] > LARGEST_EXACT:
+        notes.append(
+            "Votes and combinations by rank and scaling are averaged over random subsets for k "
+            f"from 2 to {record['ks'][-1] - 1}, all else over all of them."
+        )
     if record["num_fewer"]:
         notes.append(
             f"{record['num_fewer']} prompts have fewer than {record['ks'][-1]} candidates: for "
             "larger k they count with all they have."
         )
+    labels = labels_of(record)
+    for name, count in record["no_pick"].items():
+        if count:
+            notes.append(f"{labels[name]}: {count} prompts have none, there the pick is random.")
     for name, count in record["missing"].items():
         if count:
-            notes.append(f"{count} candidates have no score {name!r} and are never its pick.")
+            notes.append(
+                f"{labels[name]}: {count} candidates have no score, and lose to all that have one."
+            )
     if "swift_over_random" in record:
         ratio, low, high = record["swift_over_random"]
         notes.append(f"swift / random: {ratio:.2f}x ({low:.2f}x to {high:.2f}x)")
-    for note in notes:
-        console.print(note, highlight=False)
+    return notes
+
+
+def labels_of(record: dict[str, Any]) -> dict[str, str]:
+    return {method["name"]: method["label"] for method in record["methods"]}
+
+
+def p_text(p_value: float) -> str:
+    """With four digits; what is smaller is no number that 10,000 draws could tell."""
+    return f"{p_value:.4f}" if p_value >= 1e-4 else "< 0.0001"
 
 
 def shown_ks(ks: list[int], most: int) -> list[int]:
@@ -55,7 +85,7 @@ def _accuracies(record: dict[str, Any], most: int) -> Table:
         curve = record["curves"][name]["accuracy"]
         low, high = record["intervals"][name]
         table.add_row(
-            method["label"],
+            Text(method["label"]),
             *(f"{curve[k - 1]:.3f}" for k in ks),
             f"{low:.3f} to {high:.3f}",
             style="bold" if name == record["reference"] else None,
@@ -64,19 +94,20 @@ def _accuracies(record: dict[str, Any], most: int) -> Table:
 
 
 def _differences(record: dict[str, Any]) -> Table:
-    reference = record["reference"]
-    table = Table(title=f"{label(reference)} against the others, of {record['ks'][-1]}")
+    reference, labels = record["reference"], labels_of(record)
+    table = Table(title=Text(f"{labels[reference]} against the others, of {record['ks'][-1]}"))
     table.add_column("against")
     for heading in ("gain", "interval", "p"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, (mean, low, high) in record["differences"].items():
-        other = label(name.removeprefix(f"{reference} - "))
-        p = record["p_values"][name]
-        table.add_row(other, f"{mean:+.3f}", f"{low:+.3f} to {high:+.3f}", f"{p:.4f}")
+        other = Text(labels[name.removeprefix(f"{reference} - ")])
+        p = p_text(record["p_values"][name])
+        table.add_row(other, f"{mean:+.3f}", f"{low:+.3f} to {high:+.3f}", p)
     return table
 
 
 def _discrimination(record: dict[str, Any]) -> Table:
+    labels = labels_of(record)
     table = Table(title="how well each score tells right from wrong: AUROC")
     table.add_column("score")
     for heading in ("of all candidates", "within a prompt", "interval"):
@@ -84,7 +115,7 @@ def _discrimination(record: dict[str, Any]) -> Table:
     for name, area in record["auroc"].items():
         within, low, high = record["auroc_within"][name]
         interval = f"{low:.3f} to {high:.3f}" if math.isfinite(within) else ""
-        table.add_row(label(name), _number(area), _number(within), interval)
+        table.add_row(Text(labels[name]), _number(area), _number(within), interval)
     return table
 
 

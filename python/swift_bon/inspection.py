@@ -78,8 +78,12 @@ def inspect_stored(path: str | Path, prompt_id: str) -> str:
 def _page(prompt: PromptCandidates, *, is_graded: bool) -> str:
     from swift_bon.page import render_page
 
-    picks = pick_with_all_methods(tabulate([prompt]), [prompt.id], [])
-    shown = {name: found.indices for name, found in picks.items() if is_graded or name != "oracle"}
+    methods = pick_with_all_methods(tabulate([prompt]), [prompt.id], [])
+    shown = {
+        name: method.picks.indices
+        for name, method in methods.items()
+        if is_graded or name != "oracle"
+    }
     return render_page(
         None,
         [prompt],

@@ -12,8 +12,14 @@ from swift_bon.methods import (
     FREE_SCORES,
     HEAD,
     LOWER_IS_BETTER,
+    MAJORITY,
     VOTE_SUFFIX,
+    check_score_names,
+    combination_label,
     combination_name,
+    label,
+    score_family,
+    vote_label,
 )
 from swift_bon.statistics.best_of_k import best_of_k_accuracy, pass_at_k
 from swift_bon.statistics.blend import cross_validated_blend
@@ -30,6 +36,14 @@ class Picks(NamedTuple):
     accuracy: Tensor  # [P, N] float64, k = 1 to N; beyond a prompt's candidates that of all
     indices: list[int]  # [P]: its pick among all, the first of tied ones, or NO_PICK
     scores: Tensor | None  # [P, N] float64, higher is better: where it is a score of its own
+
+
+class Method(NamedTuple):
+    """A way to pick, what it is called in words, and what kind it is."""
+
+    label: str
+    family: str  # "bound", "free", "head", "reward", "vote" or "combination"
+    picks: Picks
 
 
 def oriented_scores(table: CandidateTable) -> dict[str, Tensor]:
@@ -100,12 +114,13 @@ def _pick_each(
 ) -> Picks:
     """One prompt after the other, as subsets of all of them would not fit."""
     accuracy = torch.empty(table.correct.shape, dtype=torch.float64)
-    indices = []
-    for row, count in enumerate(table.num_candidates.tolist()):
-        found, best = pick(row, count, make_subsets(count, seed))
+    indices = [NO_PICK] * table.num_prompts
+    counts = table.num_candidates.tolist()
+    for row in sorted(range(len(counts)), key=counts.__getitem__):  # those of one N share subsets
+        count = counts[row]
+        found, indices[row] = pick(row, count, make_subsets(count, seed))
         accuracy[row, :count] = found
         accuracy[row, count:] = found[-1]
-        indices.append(best)
     return Picks(accuracy, indices, None)
 
 
@@ -137,28 +152,37 @@ def pick_with_all_methods(
     groups: Sequence[str],
     pairs: Sequence[tuple[str, str]],
     seed: int = 0,
-) -> dict[str, Picks]:
+) -> dict[str, Method]:
     """By name, in the order of tables.
 
     Args:
         groups: of the prompts, for the blend's folds.
         pairs: of scores to combine.
         seed: of the subsets of votes and combinations, where there are too many for all.
+
+    Raises:
+        ValueError: a score is named as another method.
     """
     scores = oriented_scores(table)
-    picks = {"random": pick_random(table)}
-    picks |= {name: pick_by_score(table, column) for name, column in scores.items()}
+    check_score_names(scores)
+    methods = {"random": Method(label("random"), "bound", pick_random(table))}
+    for name, column in scores.items():
+        methods[name] = Method(label(name), score_family(name), pick_by_score(table, column))
     if (table.answers != NO_ANSWER).any():
-        picks["majority_vote"] = pick_by_vote(table, table.present.float(), seed)
-        if HEAD in scores:
-            weights = scores[HEAD].sigmoid()
-            picks[HEAD + VOTE_SUFFIX] = pick_by_vote(table, weights, seed)
+        votes = pick_by_vote(table, table.present.float(), seed)
+        methods[MAJORITY] = Method(label(MAJORITY), "vote", votes)
+        for name in (name for name in scores if score_family(name) != "free"):
+            votes = pick_by_vote(table, scores[name].sigmoid(), seed)
+            methods[name + VOTE_SUFFIX] = Method(vote_label(name), "vote", votes)
     for first, second in pairs:
         columns = scores[first], scores[second]
-        for how, combine in (("by rank", combine_by_rank), ("by scaling", combine_by_scaling)):
-            name = combination_name(first, second, how)
-            picks[name] = pick_by_combination(table, *columns, combine, seed)
-        name = combination_name(first, second, "blended")
-        picks[name] = pick_by_blend(table, *columns, groups)
-    picks["oracle"] = pick_oracle(table)
-    return picks
+        found = {
+            "by rank": pick_by_combination(table, *columns, combine_by_rank, seed),
+            "by scaling": pick_by_combination(table, *columns, combine_by_scaling, seed),
+            "blended": pick_by_blend(table, *columns, groups),
+        }
+        for how, picks in found.items():
+            words = combination_label(first, second, how)
+            methods[combination_name(first, second, how)] = Method(words, "combination", picks)
+    methods["oracle"] = Method(label("oracle"), "bound", pick_oracle(table))
+    return methods

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from swift_bon.candidate_files import iterate_candidates
+from swift_bon.candidate_files import header_path, iterate_candidates
 from swift_bon.evaluation import evaluate_file
 from swift_bon.files import write_whole
 from swift_bon.fit_report import figure_class
@@ -40,7 +40,7 @@ def report(
 
     Raises:
         ModuleNotFoundError: matplotlib is missing.
-        FileNotFoundError, ValueError: from `evaluate`.
+        FileNotFoundError, ValueError: from `evaluate`, or a file would take the candidates' place.
     """
     figure_class()  # a missing matplotlib is said before anything takes time
     from swift_bon.accuracy_plot import plot_accuracy
@@ -48,8 +48,10 @@ def report(
 
     path = Path(path)
     files = report_files(path, output)
-    record, picks = evaluate_file(path, combine, reference, num_draws, seed)
-    page = render_page(record, iterate_candidates(path), picks, title=_title(record, path))
+    end = path.stat().st_size if path.is_file() else None  # a collect may be adding lines
+    record, picks = evaluate_file(path, combine, reference, num_draws, seed, end)
+    prompts = iterate_candidates(path, end)
+    page = render_page(record, prompts, picks, title=_title(record, path))
     text = json.dumps(finite_json(record), ensure_ascii=False, allow_nan=False)
     write_whole(files.json, text + "\n")
     plot_accuracy(record, files.png)
@@ -60,7 +62,14 @@ def report(
 def report_files(path: Path, output: str | Path | None = None) -> ReportFiles:
     if output is None:
         output = path.with_name(path.name.removesuffix(".jsonl") + ".evaluation")
-    return ReportFiles(*(Path(f"{output}.{ending}") for ending in ReportFiles._fields))
+    files = ReportFiles(*(Path(f"{output}.{ending}") for ending in ReportFiles._fields))
+    for file in files:
+        if file.resolve() in (path.resolve(), header_path(path).resolve()):
+            raise ValueError(
+                f"output is {str(output)!r}, so that {file} would be written in place of the "
+                "candidates; give another one"
+            )
+    return files
 
 
 def _title(record: dict[str, Any], path: Path) -> str:

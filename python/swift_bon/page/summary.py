@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from swift_bon.page.emphasis import best_of, methods_of
 from swift_bon.page.formats import escape, finite, interval, p_value, share, signed
+from swift_bon.statistics.resampling import FEW_GROUPS
 
 ALWAYS = ("mean_logprob", "majority_vote", "random")  # whom SWIFT's pick is held against
 SINGLE = ("free", "vote", "reward")
@@ -80,6 +81,8 @@ def footer(record: dict[str, Any] | None) -> str:
     if record.get("num_groups") not in (None, record["num_prompts"]):
         drawn = f"{record['num_groups']:,} groups of related questions"
     text = f"Intervals hold {confidence_of(record):.0%}"
+    if record.get("num_groups", FEW_GROUPS) < FEW_GROUPS:
+        text += f" of more than these {record['num_groups']} groups: here they are too narrow"
     if record.get("num_draws"):
         text += f", from {record['num_draws']:,} draws of {drawn}, the same ones for every method"
     if "seed" in record:

@@ -9,7 +9,7 @@ from swift_bon.groups import split_rank
 
 NUM_FOLDS = 5
 RIDGE = 1e-3  # on standardised scores: keeps weights finite where they separate all pairs
-MAX_PAIRS = 2048  # of a prompt, evenly spaced among its right and wrong candidates
+MAX_PAIRS = 2048  # of a prompt, drawn at random
 MAX_STEPS = 50
 CONVERGED = 1e-10
 
@@ -65,10 +65,13 @@ def fit_blend(features: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
 
 def _pairs(right: Tensor, wrong: Tensor) -> Tensor:
     """Right minus wrong, `[pairs, F]`."""
-    numbers = torch.arange(len(right) * len(wrong))
-    numbers = numbers[:: -(-len(numbers) // MAX_PAIRS) or 1]
-    if not len(numbers):
+    count = len(right) * len(wrong)
+    if not count:
         return right[:0]
+    numbers = torch.arange(count)
+    if count > MAX_PAIRS:
+        generator = torch.Generator().manual_seed(0)
+        numbers = torch.randperm(count, generator=generator)[:MAX_PAIRS]
     return right[numbers // len(wrong)] - wrong[numbers % len(wrong)]
 
 

@@ -76,9 +76,16 @@ def calibration(probabilities: Tensor, correct: Tensor, num_bins: int = 10) -> C
 
     Args:
         probabilities: `[M]` from 0 to 1, without NaN; correct: `[M]` bool.
+
+    Candidates of one probability share what is right among them, so that their order is no matter.
     """
-    order = probabilities.argsort(stable=True)
-    probabilities, correct = probabilities[order].double(), correct[order].double()
+    brier = float((probabilities.double() - correct.double()).square().mean())
+    probabilities, order = probabilities.double().sort()
+    _, places, counts = probabilities.unique_consecutive(return_inverse=True, return_counts=True)
+    num_right = torch.zeros(len(counts), dtype=torch.float64).index_add_(
+        0, places, correct[order].double()
+    )
+    correct = (num_right / counts)[places]
     bins = [
         CalibrationBin(len(chunk), float(chunk.mean()), float(right.mean()))
         for chunk, right in zip(
@@ -88,4 +95,4 @@ def calibration(probabilities: Tensor, correct: Tensor, num_bins: int = 10) -> C
     ]
     total = max(len(order), 1)
     ece = sum(row.count * abs(row.probability - row.accuracy) for row in bins) / total
-    return Calibration(ece, float((probabilities - correct).square().mean()), bins)
+    return Calibration(ece, brier, bins)

@@ -4,6 +4,7 @@ Prompts that ask for one thing are not independent. Where groups are given, they
 whole: the intervals are those of new groups, not of new wordings of the same ones.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -11,10 +12,10 @@ from torch import Tensor
 
 CONFIDENCE = 0.95
 NUM_DRAWS = 2000
+FEW_GROUPS = 10  # below, percentiles of the draws are too narrow to be believed
 NUM_PERMUTATIONS = 10_000
 LARGEST_EXACT = 13  # groups that differ: 8,192 ways to swap them
-CHUNK_ELEMENTS = 2**24  # drawn at a time
-RATIO_FLOOR = 1e-12  # against a division by an accuracy of zero
+CHUNK_ELEMENTS = 2**23  # drawn at a time
 ROUNDING = 1e-9  # relative: sums in another order are no smaller
 
 
@@ -47,6 +48,7 @@ class Bootstrap:
         self.num_groups = int(self.groups.max()) + 1
         self.num_draws = num_draws
         self.seed = seed
+        self._kept: list[Tensor] | None = None
 
     def means(self, values: Tensor) -> Tensor:
         """Mean over the prompts of each draw, float64 `[num_draws, ...]`, of `[P, ...]`.
@@ -76,11 +78,16 @@ class Bootstrap:
         """Of the ratio of two means, `[P]` each, over the same draws."""
         both = torch.stack([numerator, denominator], dim=1).double()
         drawn, mean = self.means(both), both.mean(dim=0)
-        low, high = percentile_bounds(_ratio(drawn[:, 0], drawn[:, 1]), confidence)
-        return Interval(float(_ratio(*mean)), float(low), float(high))
+        low, high = percentile_bounds(drawn[:, 0] / drawn[:, 1], confidence)  # 0/0 is left out
+        return Interval(float(mean[0] / mean[1]), float(low), float(high))
 
-    def _counts(self):
-        """How often each group was drawn, float64 `[draws, groups]` at a time."""
+    def _counts(self) -> Iterable[Tensor]:
+        """How often each group was drawn, float64 `[draws, groups]` at a time; kept if small."""
+        if self._kept is None and self.num_draws * self.num_groups <= CHUNK_ELEMENTS:
+            self._kept = list(self._draw())
+        return self._draw() if self._kept is None else self._kept
+
+    def _draw(self) -> Iterator[Tensor]:
         generator = torch.Generator().manual_seed(self.seed)
         step = max(1, CHUNK_ELEMENTS // self.num_groups)
         for start in range(0, self.num_draws, step):
@@ -102,10 +109,6 @@ def percentile_bounds(means: Tensor, confidence: float) -> tuple[Tensor, Tensor]
     return low, high
 
 
-def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
-    return numerator / denominator.clamp(min=RATIO_FLOOR)
-
-
 def permutation_p_value(
     differences: Tensor,
     groups: Tensor | None = None,
@@ -113,32 +116,47 @@ def permutation_p_value(
     num_draws: int = NUM_PERMUTATIONS,
     seed: int = 0,
 ) -> float:
-    """Two-sided p-value of a mean difference of two methods, by swapping them at random.
+    """`permutation_p_values` of one column `[P]`."""
+    column = differences[:, None]
+    return float(permutation_p_values(column, groups, num_draws=num_draws, seed=seed))
+
+
+def permutation_p_values(
+    differences: Tensor,
+    groups: Tensor | None = None,
+    *,
+    num_draws: int = NUM_PERMUTATIONS,
+    seed: int = 0,
+) -> Tensor:
+    """Two-sided p-values of mean differences of two methods, by swapping them at random.
 
     Args:
-        differences: `[P]`, of one method minus the other for each prompt.
+        differences: `[P, M]`, of one method minus another for each prompt.
         groups: `[P]` numbers from 0, swapped as a whole; None: each prompt alone.
 
-    If neither method were better, the sign of each difference would be chance. Exact where at most
-    13 groups differ; else the share of random sign flips that are as far from 0, counting the
-    observed one, so that it is never 0.
+    Returns:
+        float64 `[M]`. If neither method were better, the sign of each difference would be chance.
+        Exact where at most 13 groups differ; else the share of random sign flips that are as far
+        from 0, counting the observed one, so that it is never 0.
     """
     differences = differences.double()
     if groups is not None:
-        sums = differences.new_zeros(int(groups.max()) + 1)
+        sums = differences.new_zeros(int(groups.max()) + 1, differences.shape[1])
         differences = sums.index_add_(0, groups, differences)
-    differences = differences[differences != 0]
-    observed = differences.sum().abs() - ROUNDING * differences.abs().sum()
-    count = len(differences)
-    if count <= LARGEST_EXACT:
-        numbers = torch.arange(2**count)[:, None] >> torch.arange(count)
-        signs = (numbers & 1).double() * 2 - 1
-        return float(((signs @ differences).abs() >= observed).double().mean())
+    observed = differences.sum(dim=0).abs() - ROUNDING * differences.abs().sum(dim=0)
     generator = torch.Generator().manual_seed(seed)
-    step = max(1, CHUNK_ELEMENTS // count)
-    num_as_far = 0
+    step = max(1, CHUNK_ELEMENTS // len(differences))
+    num_as_far = torch.ones_like(observed)
     for start in range(0, num_draws, step):
-        size = (min(step, num_draws - start), count)
+        size = (min(step, num_draws - start), len(differences))
         signs = torch.randint(2, size, generator=generator).double() * 2 - 1
-        num_as_far += int(((signs @ differences).abs() >= observed).sum())
-    return (num_as_far + 1) / (num_draws + 1)
+        num_as_far += ((signs @ differences).abs() >= observed).sum(dim=0)
+    p_values = num_as_far / (num_draws + 1)
+    for number, column in enumerate(differences.T):
+        differing = column[column != 0]
+        if len(differing) <= LARGEST_EXACT:
+            numbers = torch.arange(2 ** len(differing))[:, None] >> torch.arange(len(differing))
+            signs = (numbers & 1).double() * 2 - 1
+            is_as_far = (signs @ differing).abs() >= observed[number]
+            p_values[number] = is_as_far.double().mean()
+    return p_values

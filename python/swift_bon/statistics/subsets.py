@@ -8,6 +8,8 @@ from torch import Tensor
 
 LARGEST_EXACT = 12  # candidates: 4,095 subsets, about as many as are drawn for more candidates
 NUM_ORDERS = 64
+NUM_ROTATIONS = 4  # of each: up to a quarter of the candidates their beginnings have none in common
+EVERY_SIZE = 64  # up to here; larger sizes grow by a tenth, and what is between is interpolated
 
 
 class Subsets(NamedTuple):
@@ -18,34 +20,58 @@ class Subsets(NamedTuple):
     is_exact: bool  # all subsets there are
 
     def average(self, values: Tensor) -> Tensor:
-        """Mean over the subsets of each size, `[S]` to `[N]`."""
+        """Mean over the subsets of each size, `[S]` to `[N]`; linear between sizes not drawn."""
         num_candidates = len(self.masks)
-        sums = values.new_zeros(num_candidates + 1).index_add_(0, self.sizes, values)
-        return (sums / self.sizes.bincount(minlength=num_candidates + 1))[1:]
+        sums = values.new_zeros(num_candidates + 1).index_add_(0, self.sizes, values)[1:]
+        counts = self.sizes.bincount(minlength=num_candidates + 1)[1:]
+        known = counts.nonzero().flatten()
+        means = sums[known] / counts[known]
+        places = torch.arange(num_candidates)
+        after = torch.searchsorted(known, places)  # the first known size that is not smaller
+        before = (after - (known[after] > places).long()).clamp(min=0)
+        width = (known[after] - known[before]).clamp(min=1)
+        share = (places - known[before]).double() / width
+        return torch.lerp(means[before], means[after], share)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=2)  # prompts come sorted by their number of candidates
 def make_subsets(num_candidates: int, seed: int = 0) -> Subsets:
-    """All subsets of up to 12 candidates; of more, the beginnings of seeded random orders.
+    """All subsets of up to 12 candidates; of more, 64 of each size, seeded.
 
-    An order comes with its rotations, evenly spaced: with all of them each candidate is in equally
-    many subsets of a size, and sizes 1 and N are exact.
+    Those are the beginnings of 16 random orders, each also begun a quarter, a half and three
+    quarters further on, so that they share few candidates. Single candidates, all but one of them
+    (of up to 64) and all are complete, so that these sizes are exact.
     """
     if num_candidates <= LARGEST_EXACT:
         numbers = torch.arange(1, 2**num_candidates)
         masks = (numbers >> torch.arange(num_candidates)[:, None]) & 1
         return Subsets(masks.float(), masks.sum(dim=0), True)
     generator = torch.Generator().manual_seed(seed)
-    num_rotations = min(num_candidates, NUM_ORDERS)
-    orders = []
-    for _ in range(-(-NUM_ORDERS // num_rotations)):
-        order = torch.randperm(num_candidates, generator=generator)
-        shifts = torch.arange(num_rotations) * num_candidates // num_rotations
-        orders.append(order[(torch.arange(num_candidates) + shifts[:, None]) % num_candidates])
+    shifts = torch.arange(NUM_ROTATIONS) * num_candidates // NUM_ROTATIONS
+    turned = (torch.arange(num_candidates) + shifts[:, None]) % num_candidates
+    orders = [
+        torch.randperm(num_candidates, generator=generator)[turned]
+        for _ in range(NUM_ORDERS // NUM_ROTATIONS)
+    ]
     places = torch.cat(orders).argsort(dim=1).T  # [N, orders]: where each candidate stands
-    sizes = torch.arange(1, num_candidates + 1)
-    masks = (places[:, :, None] < sizes).float().flatten(1)
-    return Subsets(masks, sizes.repeat(places.shape[1]), False)
+    sizes = torch.tensor(drawn_sizes(num_candidates))
+    drawn = (places[:, :, None] < sizes).float().flatten(1)
+    single, everyone = torch.eye(num_candidates), torch.ones(num_candidates, 1)
+    parts = [single, drawn, everyone]
+    if num_candidates <= EVERY_SIZE:
+        parts.append(1 - single)
+    masks = torch.cat(parts, dim=1)
+    return Subsets(masks, masks.sum(dim=0).long(), False)
+
+
+def drawn_sizes(num_candidates: int) -> list[int]:
+    """Sizes of subsets that are drawn, from 2 on; those that are complete are not among them."""
+    end = num_candidates - (num_candidates <= EVERY_SIZE)
+    sizes, size = [], 2
+    while size < end:
+        sizes.append(size)
+        size += size // 10 if size >= EVERY_SIZE else 1
+    return sizes
 
 
 def pick_in_subsets(scores: Tensor, correct: Tensor, subsets: Subsets) -> Tensor:
