@@ -44,6 +44,7 @@ def test_what_is_unusual_is_said():
     assert "Of 4 groups no interval can be believed" in text
     assert "swift / random: 1.60x" in text
     assert "nan" not in text
+    assert "nan" not in printed(evaluate_candidates([PROMPTS[2]]))  # none is right
     usual = printed(evaluate_candidates(random_prompts(5, 2)))
     assert "fewer" not in usual
     assert "no score" not in usual

@@ -52,8 +52,8 @@ def _notes(record: dict[str, Any]) -> list[str]:
             notes.append(
                 f"{labels[name]}: {count} candidates have no score, and lose to all that have one."
             )
-    if "swift_over_random" in record:
-        ratio, low, high = record["swift_over_random"]
+    ratio, low, high = record.get("swift_over_random", [math.nan] * 3)
+    if math.isfinite(ratio):
         notes.append(f"swift / random: {ratio:.2f}x ({low:.2f}x to {high:.2f}x)")
     return notes
 
