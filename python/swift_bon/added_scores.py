@@ -30,7 +30,7 @@ from swift_bon.score_journal import PromptScores, ScoreJournal, journal_path
 
 HEAD_NAME = "swift"  # the score of a head, as `collect` stores it
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # it is part of a file's name
-WINDOW_BATCHES = 8  # scored between two writes: what a kill may cost
+WINDOW_BATCHES = 2  # scored between two writes: what a kill may cost
 
 
 class Scorer(Protocol):

@@ -1,5 +1,6 @@
 """The commands that make candidates files: collect, import."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,9 @@ Task = Annotated[
 Split = Annotated[str, typer.Option(help="train, test or all.")]
 Grader = Annotated[
     str | None,
-    typer.Option(help="math, letter, boolean, literal, text or package.module:function."),
+    typer.Option(
+        help="math, letter, boolean, literal, text or module:function, also of this folder."
+    ),
 ]
 
 
@@ -63,6 +66,7 @@ def collect(
         "top_p": top_p,
         "top_k": top_k,
     }
+    sys.path.append("")  # a grader of one's own may lie in this folder
     with readable_errors():
         loaded_head = None if head is None else load_head(head, model_name=model)
         prompts = collection.collect(
@@ -114,6 +118,7 @@ def import_rollouts(
     from swift_bon import rollouts
     from swift_bon.models import load_tokenizer
 
+    sys.path.append("")  # a grader of one's own may lie in this folder
     with readable_errors():
         report = rollouts.import_rollouts(
             source,

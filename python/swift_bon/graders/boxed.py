@@ -47,23 +47,35 @@ _WRAPPER = re.compile(
     r"\\(?:text(?:tt|bf|it|rm|sf|md|up|normal)?|math(?:rm|bf|tt|it|sf|normal)|mbox|operatorname|emph"
     r"|verb|bf|boldsymbol)\s*\{([^{}]*)\}"
 )
-_MATH_MARKS = re.compile(r"^(?:\$\$?|\\\(|\\\[)\s*(.*?)\s*(?:\$\$?|\\\)|\\\])$", re.DOTALL)
-_FENCE = re.compile(r"^```[a-z]*\s+(.*?)\s*```$", re.DOTALL)
+_MATH_MARKS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
+_FENCE = "```"
+_LANGUAGE = re.compile(r"[a-z]*\s")
 DEEPEST_WRAPPERS = 8
 
 
 def unwrap(answer: str) -> str:
     r"""The answer without dollars, code fences, bold marks and \text{...} around its parts."""
     answer = answer.strip()
-    for pattern in (_MATH_MARKS, _FENCE):
-        found = pattern.match(answer)
-        answer = found[1] if found else answer
+    for first, last in _MATH_MARKS:
+        if _is_between(answer, first, last):
+            answer = answer[len(first) : -len(last)].strip()
+            break
+    if _is_between(answer, _FENCE, _FENCE):
+        inside = answer[len(_FENCE) : -len(_FENCE)]
+        language = _LANGUAGE.match(inside)
+        answer = inside[language.end() :].strip() if language else answer
     for _ in range(DEEPEST_WRAPPERS):  # \textbf{\text{B}} from the inside out
         plain = _WRAPPER.sub(r"\1", answer)
         if plain == answer:
             break
         answer = plain
     for mark in ("**", "`"):
-        if len(answer) > 2 * len(mark) and answer.startswith(mark) and answer.endswith(mark):
+        if _is_between(answer, mark, mark):
             answer = answer[len(mark) : -len(mark)]
     return answer.strip()
+
+
+def _is_between(answer: str, first: str, last: str) -> bool:
+    """Whether it stands between two marks, found without a search: texts may be long."""
+    is_long_enough = len(answer) > len(first) + len(last)
+    return is_long_enough and answer.startswith(first) and answer.endswith(last)

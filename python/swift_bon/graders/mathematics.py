@@ -16,7 +16,7 @@ from swift_bon.graders.numbers import (
     read_number,
     spell_number,
 )
-from swift_bon.graders.stated import stated_math
+from swift_bon.graders.stated import SCALES, stated_math
 from swift_bon.tasks.question import Grade, Question
 
 name = "math"
@@ -61,7 +61,17 @@ _NO_THINGS = re.compile(  # they change the number, or are mathematics
 )
 _PERCENT = re.compile(r"(?<!\\)%|(?<=[0-9]) percent\b")
 _WORDS = re.compile(r"[A-Za-z][A-Za-z ,'-]*")
-_NAMES = re.compile(r"\\(?:text|mbox|mathrm)\s*\{[^{}]*\}|\\[A-Za-z]+|\([^()]*\)|_\{?\w+\}?")
+_NAME = re.compile(  # of a value: x, x_1, \theta, AB, f(2), \angle ABC, \text{area}, total cost
+    r"(?:\\(?:text|mbox|mathrm)\s*\{[^{}]*\}|(?:m ?)?\\angle ?[A-Z]{1,4}"
+    r"|\\(?!sqrt|sin|cos|tan|log|ln|[dt]?frac)[A-Za-z]+|[A-Za-z]|[A-Z]{1,4}"
+    r"|(?:[A-Za-z]+ ){0,5}[A-Za-z]{4,})'?(?:_\{?\w+\}?)?(?:\([^()]*\))?"
+)
+_MACRO = re.compile(r"\\[A-Za-z]+")
+_SCALED = re.compile(
+    rf"(?P<number>\S*[0-9])\s*(?:\\(?:text|mbox|mathrm)\s*\{{)?\s*(?P<scale>{'|'.join(SCALES)})s?\s*\}}?",
+    re.IGNORECASE,
+)
+_SCALE_VALUES = dict(zip(SCALES, (100, 10**3, 10**6, 10**9, 10**12, 12), strict=True))
 
 
 def reference_fault(reference: str) -> str | None:
@@ -96,6 +106,9 @@ def grade(question: Question, text: str) -> Grade:
 @lru_cache(maxsize=20_000)  # the candidates of a question repeat few answers
 def _compare(reference: str, written: str) -> Grade:
     answer = written.strip()
+    if _plain_look(answer) == _plain_look(reference):
+        return Grade(reference, True)
+    answer = _without_scale(answer)
     wrapped = _NUMBER_IN_TEXT.fullmatch(answer)  # \text{3 apples}
     answer = _without_things(wrapped[1].strip() if wrapped else answer)
     if _plain_look(answer) == _plain_look(reference):
@@ -123,6 +136,15 @@ def _without_things(answer: str) -> str:
     if found is None or _NO_THINGS.search(found["things"]):
         return answer
     return answer if read_number(found["number"]) is None else found["number"]
+
+
+def _without_scale(answer: str) -> str:
+    """The number of "5 million"."""
+    found = _SCALED.fullmatch(answer)
+    number = None if found is None else read_number(found["number"])
+    if number is None:
+        return answer
+    return spell_number(number * _SCALE_VALUES[found["scale"].lower()])
 
 
 def _ask(reference: str, answer: str) -> tuple[bool, str | None]:
@@ -175,9 +197,9 @@ def _is_equation(reference: str, answer: str) -> bool:
     math-verify compares the right side alone.
     """
     left, is_said, _ = answer.partition("=")
-    left = _NAMES.sub("", left)
-    has_terms = bool(re.search(r"[A-Za-z]", left) and re.search(r"[-+*/^0-9]", left))
-    return bool(is_said) and "=" not in reference and has_terms
+    left = left.strip()
+    has_letters = re.search(r"[A-Za-z]", _MACRO.sub("", left)) is not None
+    return bool(is_said) and "=" not in reference and has_letters and not _NAME.fullmatch(left)
 
 
 def _words(answer: str) -> str | None:

@@ -32,5 +32,6 @@ def grade(question: Question, text: str) -> Grade:
 
 
 def plain(answer: str) -> str:
-    """Words in lower case with one space between, no full stop at the end."""
-    return " ".join(unwrap(answer).casefold().split()).rstrip(". ")
+    """Words in lower case with one space between, without bold marks and what ends a sentence."""
+    bare = answer.strip().strip("*").rstrip(" .!*")  # of "**42**." the full stop comes first
+    return " ".join(unwrap(bare).casefold().split()).rstrip(". !")

@@ -53,6 +53,15 @@ def _of_lines(file: TextIO, path: Path) -> Iterator[object]:
             raise ValueError(f"line {number} of {path} is not JSON: {error}") from error
 
 
+def _check_ends(rest: str, file: TextIO, path: Path) -> None:
+    """After the list there is nothing: rows of a second one would be lost."""
+    while not (rest := rest.lstrip()):
+        rest = file.read(CHUNK_CHARACTERS)
+        if not rest:
+            return
+    raise ValueError(f"{path} goes on after its JSON list, with {rest[:20]!r}; expected one list")
+
+
 def _of_list(file: TextIO, path: Path) -> Iterator[object]:
     """The members of a JSON list after its bracket; one, and what was read with it, is held."""
     decoder = json.JSONDecoder()
@@ -60,6 +69,7 @@ def _of_list(file: TextIO, path: Path) -> Iterator[object]:
     while True:
         at = _after_space(text, at)
         if text[at : at + 1] == "]":
+            _check_ends(text[at + 1 :], file, path)
             return
         try:
             row, end = decoder.raw_decode(text, at)
