@@ -10,6 +10,7 @@ name = "boolean"
 
 VALUES = {"yes": True, "true": True, "no": False, "false": False}
 _WORD = re.compile(rf"[\W_]*({'|'.join(VALUES)})[\W_]*", re.IGNORECASE)
+_BEFORE_COMMA = re.compile(rf"[\W_]*({'|'.join(VALUES)})[,.:;!]\s", re.IGNORECASE)
 _FIRST_WORD = re.compile(rf"[\W_]*({'|'.join(VALUES)})\b", re.IGNORECASE)
 
 
@@ -35,13 +36,18 @@ def grade(question: Question, text: str) -> Grade:
 
 def _read(text: str) -> str | None:
     boxed = last_boxed(text)
-    found = None if boxed is None else _WORD.fullmatch(unwrap(boxed))
+    found = None if boxed is None else _of_box(unwrap(boxed))
     if found is None:
         clause = stated_phrase(text)
         found = None if clause is None else _FIRST_WORD.match(unwrap(clause))
     if found is None:
         found = _WORD.fullmatch(text.rstrip().rpartition("\n")[2])
     return None if found is None else found[1]
+
+
+def _of_box(boxed: str) -> re.Match | None:
+    """ "No" and "No, the coin is tails", but not "Yes or no"."""
+    return _WORD.fullmatch(boxed) or _BEFORE_COMMA.match(boxed)
 
 
 def _opposite(word: str) -> str:

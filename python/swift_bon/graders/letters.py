@@ -9,13 +9,18 @@ from swift_bon.tasks.question import Grade, Question
 name = "letter"
 
 LETTERS = "ABCDEFGHIJ"
-# In a box: B, b, (B), B), B. with or without the option's text after it.
-_IN_BOX = re.compile(rf"\(?([{LETTERS}{LETTERS.lower()}])(?:\)|[.:](?!\w)|$)")
+# In a box: B, b, (B), B), B. with or without the option's text, or the word before it.
+_IN_BOX = re.compile(
+    rf"(?:[Oo]ption |[Cc]hoice )?\(?([{LETTERS}{LETTERS.lower()}])(?:\)|[.:](?!\w)|$)"
+)
 # In words a letter must be set apart: "The answer is A good one" names no option.
 _STATED = re.compile(
     rf"(?:(?:option|choice|letter)\s+)?\**(?:\(([{LETTERS}])\)|([{LETTERS}])(?:\)|\**\s*(?:[.,:;!]|$)))",
 )
 _ALONE = re.compile(rf"\**(?:\(([{LETTERS}])\)|([{LETTERS}])[.)]?)\**")
+
+
+_WITH_TEXT = re.compile(rf"\**(?:\(([{LETTERS}])\)|([{LETTERS}])[.):])\**\s")  # A) 21
 
 
 def reference_fault(reference: str) -> str | None:
@@ -26,7 +31,10 @@ def reference_fault(reference: str) -> str | None:
 
 
 def grade(question: Question, text: str) -> Grade:
-    """The letter in the last box, else in the last "the answer is", else alone on the last line."""
+    """The letter in the last box, else in the last "the answer is", else of the last line.
+
+    There it stands alone, or before the text of its option: "A) 21".
+    """
     answer = _read(text)
     return Grade(answer, answer == question.reference)
 
@@ -39,5 +47,6 @@ def _read(text: str) -> str | None:
     clause = stated_phrase(text)
     found = None if clause is None else _STATED.match(unwrap(clause))
     if found is None:
-        found = _ALONE.fullmatch(unwrap(text.rstrip().rpartition("\n")[2]))
+        line = text.rstrip().rpartition("\n")[2].strip()
+        found = _ALONE.fullmatch(unwrap(line)) or _WITH_TEXT.match(line)
     return None if found is None else found[1] or found[2]
