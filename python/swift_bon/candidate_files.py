@@ -75,11 +75,7 @@ def iterate_candidates(path: str | Path, end: int | None = None) -> Iterator[Pro
 
     `end`: bytes of the file to read, where lines may be added meanwhile.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"there is no candidates file {path}; make one with swift-bon collect"
-        )
+    path = check_file(Path(path))
     seen: set[str] = set()
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
@@ -91,6 +87,14 @@ def iterate_candidates(path: str | Path, end: int | None = None) -> Iterator[Pro
                 raise ValueError(f"line {number} of {path}: id {prompt.id!r} comes twice")
             seen.add(prompt.id)
             yield prompt
+
+
+def check_file(path: Path) -> Path:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"there is no candidates file {path}; make one with swift-bon collect"
+        )
+    return path
 
 
 def append_candidates(path: Path, prompts: list[PromptCandidates]) -> None:

@@ -31,7 +31,7 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Add the scores of a reward model or of a head to each candidate of a file."""
-    from swift_bon.candidate_files import read_header
+    from swift_bon.candidate_files import check_file, read_header
     from swift_bon.head_scores import score_with_head
     from swift_bon.heads import load_head
     from swift_bon.models import load_model
@@ -44,10 +44,11 @@ def score(
             raise ValueError("give either --reward-model or --head")
         if reward_model is not None and model is not None:
             raise ValueError("--model is for --head; a reward model reads texts, leave it out")
+        header = read_header(check_file(path))  # before a model is loaded, which may take long
         if reward_model is not None:
             added = score_with_reward_model(path, *load_reward_model(reward_model), **given)
         else:
-            model = model or read_header(path)["model"]
+            model = model or header["model"]
             loaded_head = load_head(head, model_name=model)
             added = score_with_head(path, *load_model(model), loaded_head, **given)
     print_record({"path": str(path), **added._asdict()}, as_json)

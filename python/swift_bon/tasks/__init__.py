@@ -79,8 +79,9 @@ def load_task(
         return task if grader is None else dataclasses.replace(task, grader=load_grader(grader))
     for argument, value in (("data", data), ("grader", grader)):
         if value is not None:
+            shown = str(value) if isinstance(value, Path) else value
             raise ValueError(
-                f"{argument} is {value!r}, but the task {name!r} has its own; leave it out, or use "
+                f"{argument} is {shown!r}, but the task {name!r} has its own; leave it out, or use "
                 "the task 'own'"
             )
     return task
