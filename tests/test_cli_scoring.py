@@ -98,7 +98,7 @@ def test_head_with_its_model(folder, path):
         (("{path}", "--reward-model", "{rm}", "--batch-size", "0"), "batch_size is 0"),
         (("{path}", "--reward-model", "/no/such/folder"), "/no/such/folder"),
         (("{path}.none", "--reward-model", "{rm}"), "there is no candidates file"),
-        (("{path}.none", "--head", "{head}"), "there is no header"),
+        (("{path}.none", "--head", "{head}"), "there is no candidates file"),
         (("{path}", "--head", "/no/such/folder"), "there is no folder"),
     ],
 )
