@@ -49,14 +49,11 @@ def test_the_reference_itself_is_right(reference):
     assert is_right("math", reference, f"\\boxed{{{reference}}}")
 
 
-@given(st.text("0123456789x+-^{}()\\ ,.$", min_size=1, max_size=12))
-@settings(max_examples=60)
+@given(st.text("0123456789x+-^()= ,.", min_size=1, max_size=12))
+@settings(max_examples=100)
 def test_every_reference_that_is_accepted_is_right(reference):
     if load_grader("math").reference_fault(reference) is None:
-        boxed = f"\\boxed{{{reference}}}"
-        read = load_grader("math").grade(Question("q", "own", "?", reference), boxed)
-        balanced = reference.count("{") == reference.count("}") and "\\" not in reference
-        assert read.correct or not balanced or reference.strip() != reference.strip(" {}")
+        assert is_right("math", reference, f"\\boxed{{{reference}}}")
 
 
 @pytest.mark.parametrize(
