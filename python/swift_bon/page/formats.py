@@ -21,10 +21,17 @@ def clean(text: object) -> str:
     return LONE_SURROGATE.sub("\ufffd", str(text))
 
 
+def visible(text: object) -> str:
+    """`clean`, and marks that turn the direction of what follows are seen, one character each.
+
+    Right-to-left text needs none of them; an unclosed one would show what is not written.
+    """
+    return DIRECTION.sub("\ufffd", clean(text))
+
+
 def escape(text: object) -> str:
     """For HTML, in text and in quoted attributes, on one line. HTML has no NUL."""
-    line = LINE_BREAK.sub(" ", clean(text))
-    return html.escape(DIRECTION.sub("\ufffd", line), quote=True)
+    return html.escape(LINE_BREAK.sub(" ", visible(text)), quote=True)
 
 
 def to_json(value: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from swift_bon.candidates import PromptCandidates, StoredCandidate
-from swift_bon.page.formats import clean, finite, to_json
+from swift_bon.page.formats import clean, finite, to_json, visible
 from swift_bon.page.levels import (
     ALPHABET,
     NOT_SCORED,
@@ -160,7 +160,7 @@ def _entry(prompt: PromptCandidates, chosen: Mapping[str, int]) -> dict[str, Any
         text = text[:LISTED_CHARACTERS] + "…"
     return {
         "id": clean(prompt.id),
-        "prompt": clean(text),
+        "prompt": visible(text),
         "right": sum(prompt.correct),
         "of": len(prompt.candidates),
         "swift": is_right("swift"),
@@ -194,11 +194,11 @@ def _detail(
 ) -> Detail:
     candidates = [_candidate(prompt.candidates[index], index, chosen) for index in shown]
     if is_graded:
-        record: dict[str, Any] = {"reference": clean(prompt.reference), "candidates": candidates}
+        record: dict[str, Any] = {"reference": visible(prompt.reference), "candidates": candidates}
     else:
         record = {"candidates": [candidate | {"correct": None} for candidate in candidates]}
     if len(prompt.prompt) > LISTED_CHARACTERS:
-        record["prompt"] = clean(prompt.prompt)
+        record["prompt"] = visible(prompt.prompt)
     tokens = [prompt.candidates[index].token_scores for index in shown]
     detail = Detail(
         record,
@@ -214,11 +214,11 @@ def _candidate(candidate: StoredCandidate, index: int, chosen: Mapping[str, int]
     record: dict[str, Any] = {
         "index": index,
         "correct": candidate.correct,
-        "answer": None if candidate.answer is None else clean(candidate.answer),
+        "answer": None if candidate.answer is None else visible(candidate.answer),
         "scores": {clean(name): finite(score) for name, score in candidate.scores.items()},
         "picked": [clean(name) for name, pick in chosen.items() if pick == index],
         "tokens": len(candidate.token_ids),
-        "text": clean(candidate.text),
+        "text": visible(candidate.text),
     }
     if candidate.token_scores is not None:
         lengths = utf16_lengths(candidate.text, candidate.token_scores.lengths)
