@@ -1,15 +1,20 @@
 """Without a GPU every kernel test runs in Triton's interpreter."""
 
 import os
+import threading
 
 import pytest
 import torch
 from hypothesis import settings
+from tqdm import tqdm
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # read when triton is imported
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
+# tqdm's own lock is shared with forked processes: one killed while it draws would keep it for ever.
+tqdm.set_lock(threading.RLock())
+tqdm.monitor_interval = 0  # no thread that could hold the lock during a fork
 
 settings.register_profile("suite", deadline=None)  # a busy machine is no error
 settings.load_profile("suite")
