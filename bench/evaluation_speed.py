@@ -20,6 +20,7 @@ from machine import machine
 from records import add_run_arguments, print_record, save_record
 from swift_bon.candidate_files import replace_candidates, write_header
 from swift_bon.candidates import PromptCandidates, StoredCandidate, TokenScores
+from swift_bon.reports import report_files
 
 NAME = "evaluation_speed"
 NUM_TOKENS = 300  # of a candidate
@@ -61,13 +62,12 @@ def measure(path: Path) -> dict:
     seconds = time.perf_counter() - started
     found = json.loads(output.splitlines()[-1])
     peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    files = {ending: path.with_name(f"made-up.evaluation.{ending}") for ending in ("html", "json")}
     return {
         "num_methods": len(found["methods"]),
         "num_draws": found["num_draws"],
         "seconds": seconds,
         "peak_resident_bytes": peak_kib * 1024,
-        "page_bytes": files["html"].stat().st_size,
+        "page_bytes": report_files(path).html.stat().st_size,
         "swift": found["swift"],
         "next_best": max(found[name] for name in NOISY_SCORES),
     }

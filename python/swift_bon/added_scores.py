@@ -25,10 +25,9 @@ from swift_bon.candidate_files import (
 )
 from swift_bon.candidates import PromptCandidates, StoredCandidate
 from swift_bon.checks import check_has_prompts
-from swift_bon.methods import LABELS, check_score_names
+from swift_bon.methods import HEAD, LABELS, check_score_names
 from swift_bon.score_journal import PromptScores, ScoreJournal, journal_path
 
-HEAD_NAME = "swift"  # the score of a head, as `collect` stores it
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # it is part of a file's name
 WINDOW_BATCHES = 2  # scored between two writes: what a kill may cost
 
@@ -132,10 +131,10 @@ def _check_name(name: str, scorer: Scorer, header: dict[str, Any], path: Path) -
         )
     others = {*header.get("scores", []), *header.get("added_scores", {})} - {name}
     check_score_names([name, *others])
-    if name in LABELS and not (name == HEAD_NAME and "head" in scorer.origin):
+    if name in LABELS and not (name == HEAD and "head" in scorer.origin):
         raise ValueError(f"name is {name!r}, which is {LABELS[name]}; choose another name")
     known = header.get("added_scores", {}).get(name)
-    if name == HEAD_NAME and header.get("head"):
+    if name == HEAD and header.get("head"):
         known = {"head": header["head"]}  # collect's own
     if known not in (None, scorer.origin):
         raise ValueError(
@@ -148,7 +147,7 @@ def _check_name(name: str, scorer: Scorer, header: dict[str, Any], path: Path) -
 def _colours(header: dict[str, Any]) -> str | None:
     """Name of the score whose head gave the token scores: the first one that a file had."""
     if header.get("head"):
-        return HEAD_NAME
+        return HEAD
     return next((name for name, of in header.get("added_scores", {}).items() if "head" in of), None)
 
 

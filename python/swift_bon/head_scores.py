@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from swift_bon.added_scores import HEAD_NAME, AddedScores, add_scores
+from swift_bon.added_scores import AddedScores, add_scores
 from swift_bon.candidate_files import read_header
-from swift_bon.candidates import PromptCandidates, StoredCandidate, TokenScores
+from swift_bon.candidates import PromptCandidates, StoredCandidate
 from swift_bon.checks import check_head_fits, check_training_data, context_length, model_name
 from swift_bon.forward import (
     Response,
@@ -17,9 +17,10 @@ from swift_bon.forward import (
     num_scored_tokens,
     response_states,
 )
+from swift_bon.methods import HEAD
 from swift_bon.prompts import pad_token_id, render_prompts
 from swift_bon.score_journal import PromptScores
-from swift_bon.token_scores import rounded, token_lengths
+from swift_bon.token_scores import make_token_scores
 from swift_kernels import RewardHead, score_packed
 from swift_kernels.checks import check_count
 
@@ -30,7 +31,7 @@ def score_with_head(
     tokenizer,
     head: RewardHead,
     *,
-    name: str = HEAD_NAME,
+    name: str = HEAD,
     batch_size: int = 64,
 ) -> AddedScores:
     """Store a head's score with each candidate of a file, and its rewards and gates by token.
@@ -97,7 +98,9 @@ class HeadScorer:
             for candidate in prompt.candidates:
                 score, rewards, gates = next(values)
                 scores.append(score)
-                tokens.append(self._token_scores(candidate, rewards, gates))
+                ids, text = candidate.token_ids, candidate.text
+                given = make_token_scores(self._tokenizer, ids, text, rewards, gates)
+                tokens.append(given if ids else None)
             rows.append(PromptScores(scores, tokens))
         return rows
 
@@ -133,14 +136,3 @@ class HeadScorer:
                 values[index] = tuple(row)
             del found, layers  # before the next forward
         return values
-
-    def _token_scores(
-        self, candidate: StoredCandidate, rewards: list[float], gates: list[float]
-    ) -> TokenScores | None:
-        """As they are stored; a text without tokens has none."""
-        ids = candidate.token_ids
-        if not ids:
-            return None
-        rest: list[float | None] = [None] * (len(ids) - len(rewards))
-        lengths = token_lengths(self._tokenizer, ids, candidate.text)
-        return TokenScores(lengths, rounded(rewards) + rest, rounded(gates) + rest)

@@ -6,7 +6,7 @@ import torch
 
 from swift_bon.candidates import TokenScores
 from swift_bon.scored_decoding import ScoredCandidates
-from swift_bon.token_scores import rounded, token_lengths
+from swift_bon.token_scores import make_token_scores
 from swift_kernels import select_best
 
 
@@ -51,8 +51,8 @@ def candidates_of(result: ScoredCandidates, tokenizer, prompt_length: int) -> li
     free_scores = {name: column.tolist() for name, column in result.free_scores.items()}
     token_scores: list[TokenScores | None] = [None] * len(texts)
     if result.token_scores is not None:
-        rows = zip(texts, token_ids, *map(torch.Tensor.tolist, result.token_scores), strict=True)
-        token_scores = [_token_scores(tokenizer, *row) for row in rows]
+        rows = zip(token_ids, texts, *map(torch.Tensor.tolist, result.token_scores), strict=True)
+        token_scores = [make_token_scores(tokenizer, *row) for row in rows]
     return [
         Candidate(
             text,
@@ -64,11 +64,3 @@ def candidates_of(result: ScoredCandidates, tokenizer, prompt_length: int) -> li
         )
         for row, text in enumerate(texts)
     ]
-
-
-def _token_scores(
-    tokenizer, text: str, token_ids: list[int], rewards: list[float], gates: list[float]
-) -> TokenScores:
-    missing = [float("nan")] * (len(token_ids) - len(rewards))  # tokens that were never fed
-    rewards, gates = (rounded([*row, *missing][: len(token_ids)]) for row in (rewards, gates))
-    return TokenScores(token_lengths(tokenizer, token_ids, text), rewards, gates)

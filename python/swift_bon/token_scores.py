@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from swift_bon.candidates import TokenScores
 from swift_kernels import RunningScore
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  # what a decoder writes for bytes that are not yet whole
@@ -69,6 +70,20 @@ def token_lengths(tokenizer, token_ids: Sequence[int], text: str) -> list[int]:
     if lengths:
         lengths[-1] += len(text) - total
     return lengths
+
+
+def make_token_scores(
+    tokenizer, token_ids: Sequence[int], text: str, rewards: list[float], gates: list[float]
+) -> TokenScores:
+    """As they are stored.
+
+    Args:
+        rewards, gates: of the first tokens, NaN where one did not count; more than there are
+            tokens, or fewer, as the last one may not have been fed.
+    """
+    missing = [float("nan")] * (len(token_ids) - len(rewards))
+    rewards, gates = (rounded([*row, *missing][: len(token_ids)]) for row in (rewards, gates))
+    return TokenScores(token_lengths(tokenizer, token_ids, text), rewards, gates)
 
 
 def rounded(values: Iterable[float]) -> list[float | None]:
