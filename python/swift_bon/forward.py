@@ -1,6 +1,6 @@
 """One forward over stored candidates: the hidden states of their responses, token-packed."""
 
-import gc
+import functools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from swift_bon.candidates import PromptCandidates
 from swift_bon.capture import Capture
-from swift_bon.generation import is_out_of_memory
+from swift_bon.memory import run_or_free
 from swift_bon.prefix import shared_prefix
 from swift_bon.prompts import pad_left
 
@@ -102,18 +102,14 @@ def response_states(
     order.sort(key=lambda index: (longest[responses[index].prompt], responses[index].prompt))
     while order:
         batch = order[:batch_size]
-        try:
-            states = _forward(model, rendered, [responses[i] for i in batch], layers, pad_id)
-        except (torch.OutOfMemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error) or len(batch) == 1:
-                raise
+        rows = [responses[index] for index in batch]
+        forward = functools.partial(_forward, model, rendered, rows, layers, pad_id)
+        states = run_or_free(forward, batch)
+        if states is None:
             batch_size = len(batch) // 2
-        else:
-            yield ResponseStates(batch, states, batch_size)
-            del states, order[: len(batch)]
             continue
-        gc.collect()  # outside the handler, so that the failed batch is not kept by its traceback
-        torch.cuda.empty_cache()
+        yield ResponseStates(batch, states, batch_size)
+        del states, order[: len(batch)]
 
 
 @torch.no_grad()

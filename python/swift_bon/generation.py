@@ -1,6 +1,6 @@
 """Best-of-N in one call: prompts in, the best candidate of each out."""
 
-import gc
+import functools
 from collections.abc import Sequence
 
 import torch
@@ -15,6 +15,7 @@ from swift_bon.checks import (
     check_prompts,
     context_length,
 )
+from swift_bon.memory import run_or_free
 from swift_bon.prefix import shared_prefix
 from swift_bon.prompts import pad_left, pad_token_id, render_prompts
 from swift_bon.results import BestOfN, Candidate, candidates_of, pick_best
@@ -120,34 +121,27 @@ def sample_candidates(
     kept = {"confidence_window": confidence_window, "with_token_scores": with_token_scores}
     while len(candidates) < len(pairs):
         batch = pairs[len(candidates) : len(candidates) + batch_size]
-        try:
-            candidates += _sample_batch(
-                model,
-                tokenizer,
-                [prompt_ids[p] for p, _ in batch],
-                [stream_seed(stream_keys[p], n) for p, n in batch],
-                head,
-                kept,
-                generate_kwargs,
-            )
-        except (torch.OutOfMemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error) or len(batch) == 1:
-                raise
+        sample = functools.partial(
+            _sample_batch,
+            model,
+            tokenizer,
+            [prompt_ids[p] for p, _ in batch],
+            [stream_seed(stream_keys[p], n) for p, n in batch],
+            head,
+            kept,
+            generate_kwargs,
+        )
+        sampled = run_or_free(sample, batch)
+        if sampled is None:
             batch_size = len(batch) // 2
-        else:
-            progress.update(len(batch))
             continue
-        gc.collect()  # outside the handler, so that the failed batch is not kept by its traceback
-        torch.cuda.empty_cache()
+        candidates += sampled
+        progress.update(len(batch))
     progress.close()
     return [
         candidates[start : start + num_return_sequences]
         for start in range(0, len(pairs), num_return_sequences)
     ]
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _with_defaults(model, tokenizer, generate_kwargs: dict, num_return_sequences: int) -> dict:

@@ -1,6 +1,6 @@
 """Scores of a reward model: a Hugging Face sequence-classification model with one label."""
 
-import gc
+import functools
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from swift_bon.added_scores import AddedScores, add_scores
 from swift_bon.candidates import PromptCandidates, StoredCandidate
 from swift_bon.checks import MODEL_PATH_SNAPSHOT, model_name
 from swift_bon.extraction import weights_digest
-from swift_bon.generation import is_out_of_memory
+from swift_bon.memory import run_or_free
 from swift_bon.reward_forward import longest_text, next_batch, reward_forward
 from swift_bon.score_journal import PromptScores
 from swift_kernels.checks import check_count
@@ -162,18 +162,13 @@ class RewardModelScorer:
         scores: dict[tuple[int, ...], float] = {}
         while rows:
             batch = next_batch(self._model, rows, self.batch_size)
-            try:
-                values = reward_forward(self._model, batch)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error) or len(batch) == 1:
-                    raise
+            forward = functools.partial(reward_forward, self._model, batch)
+            values = run_or_free(forward, batch)
+            if values is None:
                 self.batch_size = len(batch) // 2
-            else:
-                scores |= zip(batch, values, strict=True)
-                del rows[: len(batch)]
                 continue
-            gc.collect()  # outside the handler: its traceback keeps the failed batch
-            torch.cuda.empty_cache()
+            scores |= zip(batch, values, strict=True)
+            del rows[: len(batch)]
         return scores
 
 
