@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from swift_kernels.masks import is_in_pack
 from swift_kernels.reference import GATE_SUM_FLOOR
 
 
@@ -44,11 +45,6 @@ def token_gradients(
     if cu_seqlens is not None:
         token_grads = torch.where(is_in_pack(cu_seqlens, rewards.shape[1]), token_grads, 0)
     return token_grads
-
-
-def is_in_pack(cu_seqlens: Tensor, num_tokens: int) -> Tensor:
-    """bool `[total_tokens]`: False for what lies behind the last candidate."""
-    return torch.arange(num_tokens, device=cu_seqlens.device) < cu_seqlens[-1]
 
 
 def _spread(values: Tensor, cu_seqlens: Tensor | None, num_tokens: int) -> Tensor:

@@ -7,22 +7,16 @@ from pathlib import Path
 
 import torch
 from huggingface_hub import ModelHubMixin
-from torch import Tensor, nn
+from torch import Tensor
 
 from swift_kernels import head_files
-from swift_kernels.checks import (
-    FEATURES,
-    SCORED_TOKENS,
-    check_choice,
-    check_count,
-    check_flag,
-    check_layers,
-    check_tensors,
-)
+from swift_kernels.checks import FEATURES, SCORED_TOKENS, check_choice, check_tensors
+from swift_kernels.scoring import score_candidates
+from swift_kernels.weights import HeadWeights
 
 
 class RewardHead(
-    nn.Module,
+    HeadWeights,
     ModelHubMixin,
     library_name="swift-kernels",
     tags=["reward-model", "best-of-n"],
@@ -59,46 +53,13 @@ class RewardHead(
         scored_tokens: str = "fed",
         feature: str = "hidden_states",
     ):
-        super().__init__()
-        self.num_layers = check_count(num_layers, "num_layers")
-        self.hidden_size = check_count(hidden_size, "hidden_size")
-        self.gated = check_flag(gated, "gated")
-        self.layers = check_layers(layers, num_layers)
+        super().__init__(num_layers, hidden_size, gated=gated, layers=layers)
         self.base_model = base_model
         self.scored_tokens = check_choice(scored_tokens, SCORED_TOKENS, "scored_tokens")
         self.feature = check_choice(feature, FEATURES, "feature")
-        shape = (self.num_selected, hidden_size)
-        self.reward_weight = nn.Parameter(torch.empty(shape, dtype=torch.float32))
-        self.reward_bias = nn.Parameter(torch.empty((), dtype=torch.float32))
-        self.gate_weight = nn.Parameter(torch.empty_like(self.reward_weight)) if gated else None
-        self.gate_bias = nn.Parameter(torch.empty_like(self.reward_bias)) if gated else None
-        self.reset_parameters()
-
-    @property
-    def num_selected(self) -> int:
-        """Layers the head reads."""
-        return self.num_layers if self.layers is None else len(self.layers)
-
-    def reset_parameters(self) -> None:
-        """Uniform in +-1/sqrt(L*H), as `nn.Linear` over the concatenated states."""
-        bound = (self.num_selected * self.hidden_size) ** -0.5
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -bound, bound)
-
-    def stacked_weight(self) -> Tensor:
-        """float32 `[R, L, H]`: the reward's weights, then the gate's where there is one."""
-        weights = [self.reward_weight, self.gate_weight] if self.gated else [self.reward_weight]
-        return torch.stack(weights).float()
-
-    def kernel_weights(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-        """Reward's weight and bias, gate's weight and bias: float32, contiguous, differentiable."""
-        parameters = (self.reward_weight, self.reward_bias, self.gate_weight, self.gate_bias)
-        return tuple(p if p is None else p.float().contiguous() for p in parameters)
 
     def forward(self, hidden_states, attention_mask=None, **kwargs):
         """`score_candidates(hidden_states, self, attention_mask, **kwargs)`."""
-        from swift_kernels.scoring import score_candidates
-
         return score_candidates(hidden_states, self, attention_mask, **kwargs)
 
     def extra_repr(self) -> str:

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from swift_kernels.gradient_kernel import launch_gradient
 from swift_kernels.gradients import state_gradients, token_gradients
-from swift_kernels.head import RewardHead
+from swift_kernels.masks import as_bool
 from swift_kernels.score_kernel import launch_score
-from swift_kernels.scoring import as_bool
 from swift_kernels.step_kernel import launch_step
+from swift_kernels.weights import HeadWeights
 
 
 class KernelScores(NamedTuple):
@@ -31,7 +31,7 @@ class KernelScores(NamedTuple):
 
 def fused_score(
     layers: Sequence[Tensor],
-    head: RewardHead,
+    head: HeadWeights,
     scored: Tensor | None,
     cu_seqlens: Tensor | None = None,
 ) -> KernelScores:
@@ -53,7 +53,7 @@ def fused_score(
 
 def fused_step(
     layers: Sequence[Tensor],
-    head: RewardHead,
+    head: HeadWeights,
     active: Tensor,
     sums: Tensor,
     has_tokens: Tensor,

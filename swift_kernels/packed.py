@@ -6,17 +6,17 @@ import torch
 from torch import Tensor
 
 from swift_kernels.backends import Backend, choose_backend
-from swift_kernels.checks import check_cu_seqlens, check_packed_mask, check_packed_states
-from swift_kernels.gradients import is_in_pack
-from swift_kernels.head import RewardHead
+from swift_kernels.input_checks import check_cu_seqlens, check_packed_mask, check_packed_states
+from swift_kernels.masks import as_bool, hide_masked, is_in_pack
 from swift_kernels.project import token_values
 from swift_kernels.reference import divide_sums
-from swift_kernels.scoring import CandidateScores, as_bool, hide_masked
+from swift_kernels.scoring import CandidateScores
+from swift_kernels.weights import HeadWeights
 
 
 def score_packed(
     hidden_states: Sequence[Tensor] | Tensor,
-    head: RewardHead,
+    head: HeadWeights,
     cu_seqlens: Tensor,
     attention_mask: Tensor | None = None,
     *,

@@ -6,17 +6,17 @@ import torch
 from torch import Tensor
 
 from swift_kernels.backends import Backend, choose_backend
-from swift_kernels.checks import (
+from swift_kernels.checks import check_count
+from swift_kernels.input_checks import (
     check_active,
-    check_count,
     check_device,
     check_hidden_states,
     check_step_shape,
 )
-from swift_kernels.head import RewardHead
 from swift_kernels.launch import concatenates_step
 from swift_kernels.project import project_tokens
 from swift_kernels.reference import divide_sums
+from swift_kernels.weights import HeadWeights
 
 
 class RunningScore:
@@ -37,7 +37,7 @@ class RunningScore:
 
     def __init__(
         self,
-        head: RewardHead,
+        head: HeadWeights,
         num_candidates: int,
         device: torch.device | str | None = None,
         *,

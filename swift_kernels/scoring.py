@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from swift_kernels.backends import Backend, choose_backend
-from swift_kernels.checks import check_attention_mask, check_hidden_states
-from swift_kernels.head import RewardHead
+from swift_kernels.input_checks import check_attention_mask, check_hidden_states
+from swift_kernels.masks import as_bool, hide_masked
 from swift_kernels.project import token_values
 from swift_kernels.reference import average_tokens
+from swift_kernels.weights import HeadWeights
 
 
 class CandidateScores(NamedTuple):
@@ -23,7 +23,7 @@ class CandidateScores(NamedTuple):
 
 def score_candidates(
     hidden_states: Sequence[Tensor] | Tensor,
-    head: RewardHead,
+    head: HeadWeights,
     attention_mask: Tensor | None = None,
     *,
     backend: Backend = "auto",
@@ -65,12 +65,3 @@ def score_candidates(
     if not return_token_scores:
         return scores
     return CandidateScores(scores, hide_masked(rewards, scored), hide_masked(gates, scored))
-
-
-def hide_masked(values: Tensor, scored: Tensor | None) -> Tensor:
-    """NaN where a token is not scored."""
-    return values if scored is None else torch.where(as_bool(scored), values, float("nan"))
-
-
-def as_bool(mask: Tensor | None) -> Tensor | None:
-    return mask if mask is None or mask.dtype == torch.bool else mask != 0

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from swift_kernels.checks import check_flat_scores
+from swift_kernels.input_checks import check_flat_scores
 
 
 def select_best(scores: Tensor, num_return_sequences: int) -> Tensor:

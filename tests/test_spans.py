@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swift_kernels.spans import as_rows, token_spans
+from swift_kernels.project import as_rows, token_spans
 
 
 @st.composite
