@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from swift_kernels import workspace
+from swift_kernels.fused import workspace
 
 WARM_UPS = 2  # the first call may compile
 FLUSH_BYTES = 512 * 2**20  # read in about 0.1 ms on a GPU

@@ -51,7 +51,7 @@ def score_packed(
     scored = check_packed_mask(attention_mask, num_tokens, device)  # [1, total_tokens]
     num_candidates = len(cu_seqlens) - 1
     if choose_backend(backend, device) == "triton" and num_tokens * num_candidates > 0:
-        from swift_kernels.ops import fused_score
+        from swift_kernels.fused.ops import fused_score
 
         scores, _, rewards, gates = fused_score(layers, head, scored, cu_seqlens)
     else:

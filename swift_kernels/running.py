@@ -51,7 +51,7 @@ class RunningScore:
         self.sums = torch.zeros(shape, dtype=torch.float32, device=device)
         self.has_tokens = torch.zeros(num_candidates, dtype=torch.bool, device=device)  # [N]
         if self.backend == "triton":
-            from swift_kernels.step_kernel import step_scratch
+            from swift_kernels.fused.step import step_scratch
 
             sizes = (num_candidates, head.num_selected, head.hidden_size)
             self.scratch = step_scratch(*sizes, self.sums.device)
@@ -82,7 +82,7 @@ class RunningScore:
         check_device(layers[0], self.sums.device, "step_hidden_states[0]", "the sums")
         active = check_active(active, self.num_candidates, self.sums.device)
         if self.backend == "triton":
-            from swift_kernels.ops import fused_step
+            from swift_kernels.fused.ops import fused_step
 
             fused_step(layers, self.head, active, self.sums, self.has_tokens, self.scratch)
         else:

@@ -55,7 +55,7 @@ def score_candidates(
     scored = check_attention_mask(attention_mask, num_candidates, num_tokens, layers[0].device)
     backend = choose_backend(backend, layers[0].device)
     if backend == "triton" and num_tokens * num_candidates > 0:
-        from swift_kernels.ops import fused_score
+        from swift_kernels.fused.ops import fused_score
 
         scores, _, rewards, gates = fused_score(layers, head, scored)
     else:

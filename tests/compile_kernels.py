@@ -15,11 +15,11 @@ import triton
 from triton.backends.compiler import GPUTarget
 
 from compile_cases import CASES, Case
-from swift_kernels.gradient_kernel import gradient_kernel
+from swift_kernels.fused.gradient import gradient_kernel
+from swift_kernels.fused.score import score_kernel
+from swift_kernels.fused.step import step_kernel
+from swift_kernels.fused.tile import TRITON_DTYPES
 from swift_kernels.launch import gradient_launch, score_launch, step_launch
-from swift_kernels.score_kernel import score_kernel
-from swift_kernels.step_kernel import step_kernel
-from swift_kernels.tile import TRITON_DTYPES
 
 TARGETS = {
     "sm_80": GPUTarget("cuda", 80, 32),

@@ -30,7 +30,9 @@ def workspaces(monkeypatch):
     The memory holds NaN before. When the test is over, all counters are back at 0, where the next
     launch needs them.
     """
-    from swift_kernels import score_kernel, step_kernel, workspace
+    from swift_kernels.fused import score as score_kernel
+    from swift_kernels.fused import step as step_kernel
+    from swift_kernels.fused import workspace
 
     given = []
 
@@ -48,7 +50,10 @@ def workspaces(monkeypatch):
 @pytest.fixture
 def many_splits(monkeypatch, workspaces):
     """Splits of one step where there are enough multiprocessors: `many_splits(50)` has them."""
-    from swift_kernels import gradient_kernel, launch, score_kernel, step_kernel
+    from swift_kernels import launch
+    from swift_kernels.fused import gradient as gradient_kernel
+    from swift_kernels.fused import score as score_kernel
+    from swift_kernels.fused import step as step_kernel
 
     monkeypatch.setattr(launch, "MIN_STEPS", 1)
 

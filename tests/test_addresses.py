@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from reference_inputs import DEVICE, DTYPES
-from swift_kernels.addresses import layer_addresses
+from swift_kernels.fused.addresses import layer_addresses
 
 
 def states(*shape, dtype=torch.float32):

@@ -158,7 +158,7 @@ def test_imports_no_kernel():
 
 
 def test_tiles_are_on_the_long_axis_of_the_grid(monkeypatch):
-    from swift_kernels import score_kernel
+    from swift_kernels.fused import score as score_kernel
 
     grids = []
 

@@ -5,8 +5,9 @@ import torch
 from torch.library import opcheck
 
 from reference_inputs import DEVICE, MASKS, cumulative_lengths, random_head, random_layers
-from swift_kernels import RunningScore, ops, score_candidates, score_packed
-from swift_kernels.step_kernel import step_scratch
+from swift_kernels import RunningScore, score_candidates, score_packed
+from swift_kernels.fused import ops
+from swift_kernels.fused.step import step_scratch
 
 
 def weights_of(head, requires_grad):
@@ -148,7 +149,7 @@ def test_an_update_needs_no_op(calls):
 
 
 def test_an_operator_keeps_no_memory(monkeypatch):
-    from swift_kernels import score_kernel
+    from swift_kernels.fused import score as score_kernel
 
     kept = []
     function = score_kernel.workspace

@@ -192,7 +192,7 @@ def test_only_a_pack_without_candidates_has_none(backend):
 
 
 def test_backend_that_was_asked_for_runs(backend, monkeypatch):
-    from swift_kernels import ops
+    from swift_kernels.fused import ops
 
     ran = []
 

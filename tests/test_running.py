@@ -174,7 +174,7 @@ def test_autocast_changes_nothing(backend):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_backend_that_was_asked_for_runs(backend, monkeypatch):
-    from swift_kernels import ops
+    from swift_kernels.fused import ops
 
     ran = []
     monkeypatch.setattr(ops, "fused_step", lambda *args: ran.append("triton"))

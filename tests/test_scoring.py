@@ -214,7 +214,7 @@ def test_autocast_changes_nothing(backend):
 
 
 def test_backend_that_was_asked_for_runs(backend, monkeypatch):
-    from swift_kernels import ops
+    from swift_kernels.fused import ops
 
     ran = []
 

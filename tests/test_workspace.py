@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from swift_kernels import workspace as module
-from swift_kernels.workspace import workspace
+from swift_kernels.fused import workspace as module
+from swift_kernels.fused.workspace import workspace
 
 CUDA = torch.device("cuda", 0)
 

@@ -7,9 +7,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from swift_kernels.addresses import layer_addresses
-from swift_kernels.launch import num_multiprocessors, step_launch
-from swift_kernels.tile import (
+from swift_kernels.fused.addresses import layer_addresses
+from swift_kernels.fused.tile import (
     TRITON_DTYPES,
     arrive,
     compiler_options,
@@ -17,7 +16,8 @@ from swift_kernels.tile import (
     project_rows,
     store_partial,
 )
-from swift_kernels.workspace import workspace
+from swift_kernels.fused.workspace import workspace
+from swift_kernels.launch import num_multiprocessors, step_launch
 
 
 @triton.jit(do_not_specialize=["num_candidates", "steps_per_split"])

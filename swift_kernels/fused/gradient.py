@@ -7,9 +7,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from swift_kernels.addresses import layer_addresses
+from swift_kernels.fused.addresses import layer_addresses
+from swift_kernels.fused.tile import TRITON_DTYPES, compiler_options, layer_pointer
 from swift_kernels.launch import gradient_launch, num_multiprocessors
-from swift_kernels.tile import TRITON_DTYPES, compiler_options, layer_pointer
 
 
 @triton.jit(do_not_specialize=["num_rows", "num_tokens", "steps_per_split"])

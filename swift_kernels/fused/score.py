@@ -7,10 +7,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from swift_kernels.addresses import layer_addresses
-from swift_kernels.launch import num_multiprocessors, score_launch
-from swift_kernels.reference import GATE_SUM_FLOOR
-from swift_kernels.tile import (
+from swift_kernels.fused.addresses import layer_addresses
+from swift_kernels.fused.tile import (
     TRITON_DTYPES,
     arrive,
     compiler_options,
@@ -19,7 +17,9 @@ from swift_kernels.tile import (
     project_rows,
     store_partial,
 )
-from swift_kernels.workspace import workspace
+from swift_kernels.fused.workspace import workspace
+from swift_kernels.launch import num_multiprocessors, score_launch
+from swift_kernels.reference import GATE_SUM_FLOOR
 
 # Sizes that change from batch to batch, of which the compiler need not know anything.
 CHANGING = ["num_candidates", "num_tokens", "tiles_per_candidate", "steps_per_split"]

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from swift_kernels.gradient_kernel import launch_gradient
+from swift_kernels.fused.gradient import launch_gradient
+from swift_kernels.fused.score import launch_score
+from swift_kernels.fused.step import launch_step
 from swift_kernels.gradients import state_gradients, token_gradients
 from swift_kernels.masks import as_bool
-from swift_kernels.score_kernel import launch_score
-from swift_kernels.step_kernel import launch_step
 from swift_kernels.weights import HeadWeights
 
 
