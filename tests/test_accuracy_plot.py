@@ -8,7 +8,7 @@ from matplotlib.image import imread
 
 from page_cases import HOSTILE, METHODS, NAN, make_curve, make_record
 from swift_bon.accuracy_plot import draw_accuracy, plot_accuracy
-from swift_bon.fit_report import COLOURS, GREY
+from swift_bon.plotting import COLOURS, GREY
 
 
 def curves(figure) -> dict:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from swift_bon.groups import split_rank
+from swift_bon.seeds import split_rank
 from swift_bon.statistics import blend
 from swift_bon.statistics.blend import cross_validated_blend, fit_blend
 

@@ -15,7 +15,7 @@ from swift_bon.candidate_files import (
     write_header,
 )
 from swift_bon.candidates import PromptCandidates, StoredCandidate, TokenScores
-from swift_bon.files import drop_torn_line, write_whole
+from swift_bon.storage import drop_torn_line, write_whole
 
 
 def prompt(number: int) -> PromptCandidates:

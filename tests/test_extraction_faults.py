@@ -22,7 +22,7 @@ from feature_cases import (
 )
 from swift_bon import store_files
 from swift_bon.candidates import PromptCandidates, StoredCandidate
-from swift_bon.checksums import file_sha256
+from swift_bon.storage import file_sha256
 from swift_bon.store import FeatureStore
 from swift_bon.store_files import read_entries
 from tiny_models import EOS

@@ -7,7 +7,8 @@ import sys
 import pytest
 from matplotlib.image import imread
 
-from swift_bon.fit_report import COLOURS, draw_curves, model_card, plot_curves
+from swift_bon.fit_report import draw_curves, model_card, plot_curves
+from swift_bon.plotting import COLOURS
 
 NAN = float("nan")
 PANELS = ("loss", "best_of_n", "auroc")
@@ -154,7 +155,7 @@ def test_a_failed_write_leaves_the_old_picture(tmp_path, monkeypatch):
         assert source.parent == path.parent  # a rename is whole within one file system only
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("swift_bon.files.os.replace", disk_is_full)
+    monkeypatch.setattr("swift_bon.storage.os.replace", disk_is_full)
     with pytest.raises(OSError, match="No space left"):
         plot_curves(make_report([one_fit(0, 2e-4, 2, 1)]), path)
     assert path.read_bytes() == b"old"

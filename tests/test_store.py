@@ -20,10 +20,10 @@ from feature_cases import (
 )
 from swift_bon import store
 from swift_bon.candidates import PromptCandidates, StoredCandidate
-from swift_bon.checksums import file_sha256, with_checksum, without_checksum
 from swift_bon.features import DTYPES
 from swift_bon.groups import groups_of
 from swift_bon.model_features import ModelFeatures
+from swift_bon.storage import file_sha256, with_checksum, without_checksum, write_tensors
 from swift_bon.store import FeatureStore
 from swift_bon.store_files import (
     SHARDS_NAME,
@@ -34,7 +34,6 @@ from swift_bon.store_files import (
     new_files,
     read_entries,
     read_index,
-    write_tensors,
 )
 from tiny_models import EOS, tiny_tokenizer
 

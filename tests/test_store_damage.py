@@ -16,7 +16,7 @@ from feature_cases import (
     random_prompts,
     store_of_small_shards,
 )
-from swift_bon.checksums import with_checksum
+from swift_bon.storage import with_checksum
 from swift_bon.store import FeatureStore
 from swift_bon.store_files import (
     INDEX_NAME,

@@ -18,7 +18,6 @@ from tqdm import tqdm
 from swift_bon.candidate_files import (
     header_path,
     iterate_candidates,
-    only_run,
     read_header,
     replace_candidates,
     write_header,
@@ -27,6 +26,7 @@ from swift_bon.candidates import PromptCandidates, StoredCandidate
 from swift_bon.checks import check_has_prompts
 from swift_bon.methods import HEAD, LABELS, check_score_names
 from swift_bon.score_journal import PromptScores, ScoreJournal, journal_path
+from swift_bon.storage import only_run
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # it is part of a file's name
 WINDOW_BATCHES = 2  # scored between two writes: what a kill may cost

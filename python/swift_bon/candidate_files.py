@@ -1,16 +1,12 @@
 """Candidates on disk: JSON lines, one prompt a line, and a header file beside them."""
 
-import contextlib
 import json
-import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from swift_bon.candidates import PromptCandidates, PromptLabels, StoredCandidate, TokenScores
-from swift_bon.files import append_lines, whole_file, write_whole
+from swift_bon.storage import append_lines, whole_file, write_whole
 
 PROMPT_FIELDS = ("id", "prompt", "reference", "candidates")
 CANDIDATE_FIELDS = ("text", "token_ids", "correct", "scores", "answer", "token_scores")
@@ -106,23 +102,6 @@ def replace_candidates(path: Path, prompts: Iterable[PromptCandidates]) -> None:
     with whole_file(path) as file:
         for prompt in prompts:
             file.write(_to_line(prompt).encode())
-
-
-@contextlib.contextmanager
-def only_run(path: Path) -> Iterator[None]:
-    """Nobody else writes the file meanwhile.
-
-    Raises:
-        ValueError: somebody does.
-    """
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(f"the folder {path.parent} cannot be written to; use another one")
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
-    try:
-        with lock.acquire(timeout=0):
-            yield
-    except Timeout as error:
-        raise ValueError(f"{path} is being written by another run; wait for its end") from error
 
 
 def _parse_line(line: bytes, where: str) -> PromptCandidates:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from json import dumps
 from typing import NoReturn
 
 from transformers import GenerationConfig
@@ -224,16 +223,6 @@ def check_training_data(prompts: Sequence, header: dict, name: str, path) -> Non
         raise ValueError(
             f"{path} was written by the model {header.get('model')!r}, this one is {name!r}; "
             "a head is trained on the states of the model that wrote the candidates"
-        )
-
-
-def check_same_settings(earlier: dict, settings: dict, where, what_to_do: str) -> None:
-    differing = [n for n in settings if dumps(earlier.get(n)) != dumps(settings[n])]
-    if differing:
-        raise ValueError(
-            f"{where} was made with other settings: "
-            + ", ".join(f"{n} was {earlier.get(n)!r}, now {settings[n]!r}" for n in differing)
-            + f"; {what_to_do}"
         )
 
 

@@ -85,9 +85,9 @@ def inspect(
 ) -> None:
     """Write a page of one prompt's candidates, each token coloured by its reward and its gate."""
     from swift_bon import inspection
-    from swift_bon.files import write_whole
     from swift_bon.heads import load_head
     from swift_bon.models import load_model
+    from swift_bon.storage import write_whole
 
     with readable_errors():
         if (prompt is None) == (file is None):

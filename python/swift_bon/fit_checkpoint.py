@@ -8,11 +8,10 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from swift_bon.checksums import tensor_sha256, with_checksum, without_checksum
 from swift_bon.fit_history import Fit
 from swift_bon.fitting import HeadFitting
 from swift_bon.model_features import ModelFeatures
-from swift_bon.store_files import write_tensors
+from swift_bon.storage import tensor_sha256, with_checksum, without_checksum, write_tensors
 
 CHECKPOINT_NAME = "fit-checkpoint.safetensors"
 SLOT = "optimizer.{index}.{name}"

@@ -19,12 +19,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-from swift_bon.files import write_whole
+from swift_bon.plotting import COLOURS, DARK, DASHES, GREY, figure_class
+from swift_bon.storage import write_whole
 
-# Distinct without colour vision too, in this order (Okabe and Ito, 2008).
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-GREY, DARK = "#8A8F98", "#22262E"
-DASHES = (0, (5, 3))
 LOG_SCALE_FROM = 10.0  # highest over lowest held-out loss: a fit that diverged flattens the others
 
 LOSS_NAMES = {
@@ -47,21 +44,6 @@ def plot_curves(report: dict[str, Any], path: str | Path) -> None:
     image = io.BytesIO()
     draw_curves(report).savefig(image, format="png")
     write_whole(Path(path), image.getvalue())
-
-
-def figure_class() -> type:
-    """matplotlib's, without pyplot, which keeps global state.
-
-    Raises:
-        ModuleNotFoundError: matplotlib is missing.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "the curves of a fit are drawn by matplotlib, which is missing; pip install matplotlib"
-        ) from error
-    return Figure
 
 
 def draw_curves(report: dict[str, Any]):

@@ -19,8 +19,8 @@ from swift_bon.memory import run_or_free
 from swift_bon.prefix import shared_prefix
 from swift_bon.prompts import pad_left, pad_token_id, render_prompts
 from swift_bon.results import BestOfN, Candidate, candidates_of, pick_best
-from swift_bon.sampling import stream_seed
 from swift_bon.scored_decoding import ScoredDecoding
+from swift_bon.seeds import stream_seed
 from swift_kernels import RewardHead
 from swift_kernels.checks import check_count
 

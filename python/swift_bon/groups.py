@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 from swift_bon.candidates import PromptCandidates, PromptLabels
-from swift_bon.sampling import stream_seed
 from swift_bon.tasks import TASKS
 
 
@@ -29,8 +28,3 @@ def _group_in_task(prompt_id: str, task: str, group: Callable[[str], str]) -> st
             f"the task {task!r} has no question {prompt_id!r}; give the candidates another name of "
             "a task in their header, and prompts of the same text will be kept together"
         ) from error
-
-
-def split_rank(group: str) -> float:
-    """From 0 to 1, by its name alone: a group is held out if it ranks below the share held out."""
-    return stream_seed("split", group) / 2**63

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from swift_bon.candidates import PromptCandidates, PromptLabels
 from swift_bon.features import Pack, Shard
-from swift_bon.groups import split_rank
 from swift_bon.losses import LOSSES
 from swift_bon.reading_order import Run
+from swift_bon.seeds import split_rank
 
 
 class LabelledPrompts(NamedTuple):

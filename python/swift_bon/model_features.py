@@ -33,7 +33,7 @@ from swift_bon.forward import (
 from swift_bon.groups import groups_of
 from swift_bon.packing import SHARD_BYTES, pack_prompts
 from swift_bon.prompts import pad_token_id, render_prompts
-from swift_bon.sampling import stream_seed
+from swift_bon.seeds import stream_seed
 from swift_kernels.checks import SCORED_TOKENS, check_choice, check_count, check_layers
 
 STATE_DTYPES = {torch.bfloat16: "bfloat16", torch.float16: "float16"}  # what loses nothing

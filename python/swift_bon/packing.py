@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from swift_bon.candidates import PromptCandidates
 from swift_bon.features import FeatureSpec, Shard
 from swift_bon.forward import count_scored_tokens
-from swift_bon.groups import split_rank
+from swift_bon.seeds import split_rank
 
 SHARD_BYTES = 64 * 2**20
 MAX_SHARD_BYTES = 2**30  # where the candidates of one forward take more than `SHARD_BYTES`

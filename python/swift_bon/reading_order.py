@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 
 from swift_bon.features import FeatureSource, Pack, Shard
-from swift_bon.sampling import stream_seed
+from swift_bon.seeds import stream_seed
 
 WINDOW_BYTES = 2**30  # features that may be held at once
 RUNS_PER_STEP = 4

@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 
 from swift_bon.candidate_files import header_path, iterate_candidates
 from swift_bon.evaluation import evaluate_file
-from swift_bon.files import write_whole
-from swift_bon.fit_report import figure_class
+from swift_bon.plotting import figure_class
 from swift_bon.statistics.resampling import NUM_DRAWS
-from swift_bon.terminal import finite_json
+from swift_bon.storage import finite_json, write_whole
 
 
 class ReportFiles(NamedTuple):

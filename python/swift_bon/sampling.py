@@ -1,6 +1,5 @@
 """A random stream per candidate."""
 
-import hashlib
 from collections.abc import Sequence
 
 import torch
@@ -8,12 +7,6 @@ from torch import Tensor
 from transformers import LogitsProcessor
 
 DRAWN_AHEAD = 64  # random numbers of each stream, so that a step seldom waits for the host
-
-
-def stream_seed(*key: object) -> int:
-    """A 63-bit seed from any key, the same on every machine."""
-    digest = hashlib.sha256("\x1f".join(map(str, key)).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
 
 
 class CandidateSampler(LogitsProcessor):

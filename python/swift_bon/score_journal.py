@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from swift_bon.candidates import PromptCandidates, TokenScores
-from swift_bon.files import append_lines, drop_torn_line, write_whole
+from swift_bon.storage import append_lines, drop_torn_line, write_whole
 
 
 class PromptScores(NamedTuple):

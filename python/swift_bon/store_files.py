@@ -11,7 +11,6 @@ whole shards, and at most one file that does not count and is written again. Not
 
 import itertools
 import json
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,24 +18,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import load_file
 
 from swift_bon.candidates import PromptCandidates
-from swift_bon.checksums import (
+from swift_bon.features import FeatureSpec, Pack, sum_moments
+from swift_bon.projection import Projection, Scaling
+from swift_bon.storage import (
     MAKE_AGAIN,
     START_OVER,
+    append_lines,
     check_file,
     check_sha256,
-    file_sha256,
+    drop_torn_line,
     tensor_sha256,
     with_checksum,
     without_checksum,
+    write_tensors,
+    write_whole,
 )
-from swift_bon.features import FeatureSpec, Pack, sum_moments
-from swift_bon.files import append_lines, drop_torn_line, write_whole
-from swift_bon.projection import Projection, Scaling
 
 FORMAT = 1
 INDEX_NAME = "index.json"
@@ -135,25 +134,6 @@ def _read_projection(path: Path, plain: FeatureSpec) -> Projection | Scaling:
             f"numbers, float32; {START_OVER}"
         )
     return (Projection if "matrix" in tensors else Scaling)(**tensors)
-
-
-def write_tensors(
-    path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None
-) -> tuple[int, str]:
-    """Write a safetensors file that is whole or absent; its size in bytes and its SHA-256."""
-    staging = path.with_name(f".{path.name}.{os.getpid()}")
-    contiguous = {name: value.contiguous() for name, value in tensors.items()}
-    try:
-        save_file(contiguous, staging, metadata={"format": "pt", **(metadata or {})})
-        sha256, num_bytes = file_sha256(staging), staging.stat().st_size
-        with staging.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(staging, path)
-    except SafetensorError as error:  # what it makes of a full disk
-        raise OSError(f"{path} could not be written: {error}") from error
-    finally:
-        staging.unlink(missing_ok=True)
-    return num_bytes, sha256
 
 
 def write_shard(

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from swift_bon.storage import finite_json
+
 if TYPE_CHECKING:  # torch takes seconds, which --help should not
     from swift_bon.results import BestOfN
 
@@ -38,16 +40,6 @@ def read_prompts(prompts: list[str], file: Path | None) -> list[str]:
             "there are no prompts; give some as arguments, with --file, or - for stdin"
         )
     return texts
-
-
-def finite_json(value):
-    """JSON has no infinity and no NaN: such a score becomes null."""
-    if isinstance(value, dict):
-        return {key: finite_json(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [finite_json(item) for item in value]
-    is_number = not isinstance(value, float) or abs(value) < float("inf")
-    return value if is_number else None
 
 
 def result_record(result: "BestOfN") -> dict[str, Any]:

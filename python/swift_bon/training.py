@@ -13,16 +13,16 @@ from swift_bon.candidate_files import read_header, read_labels
 from swift_bon.candidates import PromptLabels
 from swift_bon.checks import check_has_prompts, check_training_data
 from swift_bon.features import FeatureSource, identities
-from swift_bon.files import write_whole
 from swift_bon.fit_checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
 from swift_bon.fit_history import choose_fit
 from swift_bon.fit_options import FitOptions
-from swift_bon.fit_report import figure_class, model_card, plot_curves
+from swift_bon.fit_report import model_card, plot_curves
 from swift_bon.fitting import HeadFitting
 from swift_bon.groups import groups_of
 from swift_bon.labels import LabelledPrompts, check_loss, label_prompts
+from swift_bon.plotting import figure_class
+from swift_bon.storage import finite_json, write_whole
 from swift_bon.store import FeatureStore
-from swift_bon.terminal import finite_json
 from swift_kernels import RewardHead
 
 # The checkpoint, and what runs that were killed while they wrote left behind.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from swift_bon.groups import split_rank
+from swift_bon.seeds import split_rank
 
 NUM_FOLDS = 5
 RIDGE = 1e-3  # on standardised scores: keeps weights finite where they separate all pairs
