@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swift_bon.graders import GRADERS, load_grader
+from swift_bon.graders.registry import GRADERS, load_grader
 from swift_bon.tasks import Question
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from swift_bon.graders import GRADERS, FunctionGrader, letters, load_grader
+from swift_bon.graders import letters
+from swift_bon.graders.registry import GRADERS, FunctionGrader, load_grader
 from swift_bon.tasks import Grade, Question
 
 QUESTION = Question("q/0", "kind", "?", "Five")

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from swift_bon.graders import letters, load_grader, mathematics
+from swift_bon.graders import letters, mathematics
+from swift_bon.graders.registry import load_grader
 from swift_bon.tasks import TASKS, Grade, Question, load_task
 
 GSM8K = [

@@ -3,8 +3,8 @@ r"""Yes or no, true or false: "\boxed{Yes}" or "the answer is no"."""
 import re
 
 from swift_bon.graders.boxed import last_boxed, unwrap
+from swift_bon.graders.question import Grade, Question
 from swift_bon.graders.stated import stated_phrase
-from swift_bon.tasks.question import Grade, Question
 
 name = "boolean"
 

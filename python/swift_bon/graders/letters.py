@@ -3,8 +3,8 @@ r"""Multiple choice: one letter, "\boxed{B}" or "the answer is (B)"."""
 import re
 
 from swift_bon.graders.boxed import last_boxed, unwrap
+from swift_bon.graders.question import Grade, Question
 from swift_bon.graders.stated import stated_phrase
-from swift_bon.tasks.question import Grade, Question
 
 name = "letter"
 

@@ -4,8 +4,8 @@ import ast
 import re
 
 from swift_bon.graders.boxed import last_boxed, unwrap
+from swift_bon.graders.question import Grade, Question
 from swift_bon.graders.stated import stated_phrase
-from swift_bon.tasks.question import Grade, Question
 
 name = "literal"
 

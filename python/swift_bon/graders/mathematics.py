@@ -16,8 +16,8 @@ from swift_bon.graders.numbers import (
     read_number,
     spell_number,
 )
+from swift_bon.graders.question import Grade, Question
 from swift_bon.graders.stated import SCALES, stated_math
-from swift_bon.tasks.question import Grade, Question
 
 name = "math"
 

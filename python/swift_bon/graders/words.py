@@ -1,8 +1,8 @@
 """Plain text: the box, or the last line, compared word by word without case."""
 
 from swift_bon.graders.boxed import last_boxed, unwrap
+from swift_bon.graders.question import Grade, Question
 from swift_bon.graders.stated import stated_phrase
-from swift_bon.tasks.question import Grade, Question
 
 name = "text"
 

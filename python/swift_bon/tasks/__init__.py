@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from swift_bon.graders import Grader, load_grader
+from swift_bon.graders.question import Grade, Question
+from swift_bon.graders.registry import Grader, load_grader
 from swift_bon.tasks import (
     aqua_rat,
     basics,
@@ -16,7 +17,7 @@ from swift_bon.tasks import (
     own,
 )
 from swift_bon.tasks.dataset_task import DatasetTask, warn_of_unparsable
-from swift_bon.tasks.question import Grade, Loaded, Question, Task, Unparsable, load_questions
+from swift_bon.tasks.task import Loaded, Task, Unparsable, load_questions
 
 __all__ = [
     "TASKS",

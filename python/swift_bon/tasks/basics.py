@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import sha256
 
+from swift_bon.graders.question import Grade, Question
 from swift_bon.tasks.capitals import COUNTRY_CAPITALS, STATE_CAPITALS
-from swift_bon.tasks.question import Grade, Question
 
 name = "basics"
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from swift_bon.graders import Grader
-from swift_bon.tasks.question import Grade, Loaded, Question, Unparsable
+from swift_bon.graders.question import Grade, Question
+from swift_bon.graders.registry import Grader
 from swift_bon.tasks.rows import read_rows
+from swift_bon.tasks.task import Loaded, Unparsable
 
 SPLITS = ("train", "test", "all")
 SHOWN_IDS = 10
