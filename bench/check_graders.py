@@ -18,7 +18,8 @@ from pathlib import Path
 from machine import machine
 from records import add_out_argument, print_record, write_record
 from swift_bon.graders import mathematics
-from swift_bon.tasks import Question, load_task
+from swift_bon.tasks import Question
+from swift_bon.tasks.registry import load_task
 
 SHIFTS = (1, 7, 50, 111)  # which other row's solution
 SOURCES = {"gsm8k": ("gsm8k", "answer"), "math500": ("math", "solution")}

@@ -21,7 +21,7 @@ from swift_bon.candidates import PromptCandidates, StoredCandidate
 from swift_bon.features import FeatureSource
 from swift_bon.model_features import ModelFeatures, feature_spec
 from swift_bon.prompts import render_prompts
-from swift_bon.tasks import load_task
+from swift_bon.tasks.registry import load_task
 from tiny_models import EOS, tiny_model, tiny_tokenizer
 
 RARE_TOKEN = 62  # in no prompt and in no candidate

@@ -20,7 +20,7 @@ from swift_bon.features import (
 from swift_bon.fit_options import FitOptions
 from swift_bon.fitting import HeadFitting
 from swift_bon.labels import LabelledPrompts
-from swift_bon.tasks import load_task
+from swift_bon.tasks.registry import load_task
 
 HELD_OUT_EVERY = 4
 NOT_WANTED_EVERY = 5  # shards: a prompt that nobody asked for stands in front

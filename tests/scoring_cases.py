@@ -7,7 +7,7 @@ import torch
 import transformers
 
 from swift_bon.candidates import PromptCandidates, StoredCandidate
-from swift_bon.tasks import load_task
+from swift_bon.tasks.registry import load_task
 from tiny_models import ARCHITECTURES, EOS, SHAPE, VOCAB, build, tiny_tokenizer
 
 ENCODER = {"num_attention_heads": 4, "type_vocab_size": 1, "num_labels": 1}

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swift_bon.tasks import TASKS, Grade, Question, load_task
+from swift_bon.tasks import Grade, Question
 from swift_bon.tasks.basics import _fold, grade, group, questions
 from swift_bon.tasks.capitals import COUNTRY_CAPITALS, STATE_CAPITALS
+from swift_bon.tasks.registry import TASKS, load_task
 
 QUESTIONS = {question.id: question for question in questions("all")}
 

@@ -10,7 +10,7 @@ from swift_bon.candidate_files import read_candidates, read_header
 from swift_bon.collection import collect, grade_candidates, kept_scores
 from swift_bon.generation import Candidate
 from swift_bon.methods import FREE_SCORES
-from swift_bon.tasks import load_task
+from swift_bon.tasks.registry import load_task
 from swift_kernels import RewardHead
 from tiny_models import tiny_model, tiny_tokenizer
 

@@ -21,7 +21,7 @@ from swift_bon.statistics import (
     cross_validated_blend,
     permutation_p_value,
 )
-from swift_bon.tasks import load_task
+from swift_bon.tasks.registry import load_task
 
 ALL_METHODS = [
     "random",

@@ -7,7 +7,8 @@ import pytest
 
 from swift_bon.graders import letters, mathematics
 from swift_bon.graders.registry import load_grader
-from swift_bon.tasks import TASKS, Grade, Question, load_task
+from swift_bon.tasks import Grade, Question
+from swift_bon.tasks.registry import TASKS, load_task
 
 GSM8K = [
     {"question": "What is 9 plus 9?", "answer": "9+9=<<9+9=18>>18\n#### 18"},

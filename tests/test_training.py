@@ -10,11 +10,11 @@ from fit_cases import TRAINING, planted_prompts, with_verdicts
 from swift_bon.candidate_files import write_header
 from swift_bon.candidates import PromptCandidates, StoredCandidate
 from swift_bon.extraction import extract_features
-from swift_bon.groups import groups_of
 from swift_bon.labels import label_prompts
 from swift_bon.model_features import ModelFeatures, feature_spec, stream_features
 from swift_bon.statistics import auroc, picked_accuracy
-from swift_bon.tasks import load_task
+from swift_bon.groups import groups_of
+from swift_bon.tasks.registry import load_task
 from swift_bon.training import train_reward_head
 from swift_kernels import RewardHead, score_candidates
 from tiny_models import tiny_tokenizer

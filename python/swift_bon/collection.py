@@ -20,15 +20,8 @@ from swift_bon.generation import Candidate, sample_candidates
 from swift_bon.graders.registry import Grader, load_grader
 from swift_bon.methods import FREE_SCORES, HEAD
 from swift_bon.storage import check_same_settings, drop_torn_line, file_sha256, only_run
-from swift_bon.tasks import (
-    Grade,
-    Loaded,
-    Question,
-    Task,
-    load_questions,
-    load_task,
-    warn_of_unparsable,
-)
+from swift_bon.tasks import Grade, Loaded, Question, Task, load_questions, warn_of_unparsable
+from swift_bon.tasks.registry import load_task
 from swift_kernels import RewardHead
 from swift_kernels.checks import check_count
 

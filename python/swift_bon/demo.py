@@ -14,7 +14,8 @@ from swift_bon.collection import SAMPLING_DEFAULTS, grade_candidates, sample_que
 from swift_bon.evaluation import evaluate_candidates
 from swift_bon.generation import pick_best
 from swift_bon.methods import label
-from swift_bon.tasks import Question, load_task
+from swift_bon.tasks import Question
+from swift_bon.tasks.registry import load_task
 from swift_kernels import RewardHead
 from swift_kernels.checks import check_count
 

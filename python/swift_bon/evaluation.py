@@ -8,10 +8,10 @@ from swift_bon.candidate_files import header_path, iterate_candidates, read_head
 from swift_bon.candidate_table import CandidateTable, tabulate
 from swift_bon.candidates import PromptCandidates
 from swift_bon.evaluation_record import make_record
-from swift_bon.groups import groups_of
 from swift_bon.methods import FREE_SCORES, HEAD, score_family
 from swift_bon.picking import Method, pick_with_all_methods
 from swift_bon.statistics.resampling import NUM_DRAWS
+from swift_bon.groups import groups_of
 from swift_kernels.checks import check_count
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from swift_bon.candidates import PromptCandidates, PromptLabels
-from swift_bon.tasks import TASKS
+from swift_bon.tasks.registry import TASKS
 
 
 def groups_of(prompts: Sequence[PromptCandidates | PromptLabels], task: str) -> list[str]:

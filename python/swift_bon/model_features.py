@@ -30,10 +30,10 @@ from swift_bon.forward import (
     num_scored_tokens,
     response_states,
 )
-from swift_bon.groups import groups_of
 from swift_bon.packing import SHARD_BYTES, pack_prompts
 from swift_bon.prompts import pad_token_id, render_prompts
 from swift_bon.seeds import stream_seed
+from swift_bon.groups import groups_of
 from swift_kernels.checks import SCORED_TOKENS, check_choice, check_count, check_layers
 
 STATE_DTYPES = {torch.bfloat16: "bfloat16", torch.float16: "float16"}  # what loses nothing

@@ -15,7 +15,8 @@ from swift_bon.candidate_files import header_path, replace_candidates, write_hea
 from swift_bon.candidates import PromptCandidates, StoredCandidate
 from swift_bon.graders.registry import Grader, load_grader
 from swift_bon.storage import file_sha256
-from swift_bon.tasks import TASKS, Grade, Question
+from swift_bon.tasks import Grade, Question
+from swift_bon.tasks.registry import TASKS
 from swift_bon.tasks.rows import field, read_rows, texts
 
 

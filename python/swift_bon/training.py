@@ -18,11 +18,11 @@ from swift_bon.fit_history import choose_fit
 from swift_bon.fit_options import FitOptions
 from swift_bon.fit_report import model_card, plot_curves
 from swift_bon.fitting import HeadFitting
-from swift_bon.groups import groups_of
 from swift_bon.labels import LabelledPrompts, check_loss, label_prompts
 from swift_bon.plotting import figure_class
 from swift_bon.storage import finite_json, write_whole
 from swift_bon.store import FeatureStore
+from swift_bon.groups import groups_of
 from swift_kernels import RewardHead
 
 # The checkpoint, and what runs that were killed while they wrote left behind.
