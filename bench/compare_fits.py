@@ -18,7 +18,7 @@ from torch import Tensor
 
 from machine import machine
 from records import add_out_argument, print_record, write_record
-from swift_bon.candidate_files import read_candidates
+from swift_bon.candidates.files import read_candidates
 from swift_bon.extraction import extract_features, project_features
 from swift_bon.model_features import ModelFeatures, stream_features
 from swift_bon.models import load_model

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from machine import machine
 from records import add_run_arguments, print_record, save_record
-from swift_bon.candidate_files import replace_candidates, write_header
-from swift_bon.candidates import PromptCandidates, StoredCandidate, TokenScores
+from swift_bon.candidates.files import replace_candidates, write_header
+from swift_bon.candidates.records import PromptCandidates, StoredCandidate, TokenScores
 from swift_bon.reports import report_files
 
 NAME = "evaluation_speed"

@@ -18,8 +18,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from swift_bon.candidate_files import append_candidates, write_header
-from swift_bon.candidates import PromptCandidates, StoredCandidate
+from swift_bon.candidates.files import append_candidates, write_header
+from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.features import DTYPES, FeatureSpec, Pack
 from swift_bon.model_features import SHARD_BYTES
 from swift_bon.store_files import ShardEntry, write_index, write_shard

@@ -5,8 +5,8 @@ import math
 
 from feature_cases import HEADER
 from scoring_cases import texted_prompts
-from swift_bon.candidate_files import append_candidates, write_header
-from swift_bon.candidates import TokenScores
+from swift_bon.candidates.files import append_candidates, write_header
+from swift_bon.candidates.records import TokenScores
 from swift_bon.score_journal import PromptScores
 
 PROMPTS = texted_prompts(12)

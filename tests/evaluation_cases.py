@@ -2,7 +2,7 @@
 
 import random
 
-from swift_bon.candidates import PromptCandidates, StoredCandidate
+from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 
 Row = tuple[bool, float | None, float]  # right or wrong, SWIFT's score, mean log-probability
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from swift_bon import extraction, store_files
-from swift_bon.candidate_files import append_candidates, write_header
-from swift_bon.candidates import PromptCandidates, StoredCandidate
+from swift_bon.candidates.files import append_candidates, write_header
+from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.features import FeatureSource
 from swift_bon.model_features import ModelFeatures, feature_spec
 from swift_bon.prompts import render_prompts

@@ -5,7 +5,7 @@ import random
 from html.parser import HTMLParser
 from typing import Any
 
-from swift_bon.candidates import PromptCandidates, StoredCandidate, TokenScores
+from swift_bon.candidates.records import PromptCandidates, StoredCandidate, TokenScores
 from swift_bon.page.levels import ALPHABET
 
 NAN = float("nan")

@@ -6,7 +6,7 @@ import random
 import torch
 import transformers
 
-from swift_bon.candidates import PromptCandidates, StoredCandidate
+from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.tasks.registry import load_task
 from tiny_models import ARCHITECTURES, EOS, SHAPE, VOCAB, build, tiny_tokenizer
 

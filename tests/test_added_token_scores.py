@@ -6,7 +6,7 @@ import pytest
 
 from added_cases import PROMPTS, TextScorer, TokenScorer, expected, write
 from swift_bon.added_scores import add_scores
-from swift_bon.candidate_files import read_candidates, read_header, replace_candidates
+from swift_bon.candidates.files import read_candidates, read_header, replace_candidates
 
 
 @pytest.fixture

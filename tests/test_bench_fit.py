@@ -16,7 +16,7 @@ from fit_table import render
 from oracle import WrongAnswer
 from own_process import in_own_process, proc_number
 from swift_bon import training
-from swift_bon.candidate_files import read_candidates
+from swift_bon.candidates.files import read_candidates
 from swift_bon.features import divide_moments, sum_moments
 from swift_bon.fit_options import FitOptions
 from swift_bon.fitting import HeadFitting

@@ -18,7 +18,7 @@ from evaluation_cases import random_prompts
 from gpu import Part, run_parts
 from oracle import WrongAnswer
 from script import Script
-from swift_bon.candidate_files import append_candidates
+from swift_bon.candidates.files import append_candidates
 from swift_bon.evaluation import evaluate_candidates
 from swift_kernels import RewardHead, RunningScore
 

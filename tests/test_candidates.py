@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from swift_bon.candidate_files import (
+from swift_bon.candidates.files import (
     append_candidates,
     header_path,
     iterate_candidates,
@@ -14,7 +14,7 @@ from swift_bon.candidate_files import (
     replace_candidates,
     write_header,
 )
-from swift_bon.candidates import PromptCandidates, StoredCandidate, TokenScores
+from swift_bon.candidates.records import PromptCandidates, StoredCandidate, TokenScores
 from swift_bon.storage import drop_torn_line, write_whole
 
 

@@ -7,7 +7,7 @@ import torch
 from typer.testing import CliRunner
 
 from cli_cases import save_model_and_head
-from swift_bon.candidate_files import read_candidates
+from swift_bon.candidates.files import read_candidates
 from swift_bon.cli import app
 from swift_kernels import RewardHead
 

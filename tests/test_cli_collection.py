@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli_cases import save_model_and_head
-from swift_bon.candidate_files import read_candidates, read_header
+from swift_bon.candidates.files import read_candidates, read_header
 from swift_bon.cli import app
 from tiny_models import EOS
 

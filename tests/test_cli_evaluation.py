@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from cli_cases import save_model_and_head
 from evaluation_cases import random_prompts
-from swift_bon.candidate_files import append_candidates
+from swift_bon.candidates.files import append_candidates
 from swift_bon.cli import app
 
 

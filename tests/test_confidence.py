@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import LogitsProcessor
 
+from swift_bon.candidates.score_names import FREE_SCORES
 from swift_bon.confidence import (
     LARGEST_WINDOW,
     SMALLEST_WINDOW,
@@ -13,7 +14,6 @@ from swift_bon.confidence import (
     default_window,
     token_confidence,
 )
-from swift_bon.methods import FREE_SCORES
 from swift_bon.scored_decoding import ScoredDecoding
 from tiny_models import BOS, EOS, PAD, tiny_model
 

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from evaluation_cases import PROMPTS, prompt, random_prompts
-from swift_bon.candidates import PromptCandidates, StoredCandidate
+from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.evaluation import evaluate_candidates
 from swift_bon.evaluation_tables import p_text, print_evaluation, shown_ks
 

@@ -18,7 +18,7 @@ from feature_cases import (
     write_candidates,
 )
 from swift_bon import extraction, store_writer
-from swift_bon.candidate_files import append_candidates
+from swift_bon.candidates.files import append_candidates
 from swift_bon.extraction import extract_features, open_features, weights_digest
 from swift_bon.store_files import keep_entries, read_entries, read_index
 from tiny_models import tiny_tokenizer

@@ -21,7 +21,7 @@ from feature_cases import (
     write_candidates,
 )
 from swift_bon import store_files
-from swift_bon.candidates import PromptCandidates, StoredCandidate
+from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.storage import file_sha256
 from swift_bon.store import FeatureStore
 from swift_bon.store_files import read_entries

@@ -13,8 +13,8 @@ from feature_cases import (
     shared_model,
     write_candidates,
 )
-from swift_bon.candidate_files import write_header
-from swift_bon.candidates import PromptCandidates
+from swift_bon.candidates.files import write_header
+from swift_bon.candidates.records import PromptCandidates
 from swift_bon.extraction import weights_digest
 from tiny_models import CHAT_TEMPLATE, tiny_tokenizer
 

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 
 from feature_cases import random_prompts, write_candidates
-from swift_bon.candidate_files import read_labels
+from swift_bon.candidates.files import read_labels
+from swift_bon.candidates.groups import groups_of
 from swift_bon.seeds import split_rank
-from swift_bon.groups import groups_of
 from swift_bon.tasks.registry import TASKS
 
 PROMPTS = random_prompts(12)

@@ -8,11 +8,8 @@ import torch
 from feature_cases import RARE_TOKEN, named_model
 from head_score_cases import head_of, score, write
 from scoring_cases import texted_prompts
-from swift_bon.candidate_files import (
-    append_candidates,
-    read_candidates,
-)
-from swift_bon.candidates import StoredCandidate
+from swift_bon.candidates.files import append_candidates, read_candidates
+from swift_bon.candidates.records import StoredCandidate
 from swift_bon.forward import num_scored_tokens
 from swift_kernels import RewardHead
 from tiny_models import EOS, VOCAB

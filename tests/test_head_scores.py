@@ -9,11 +9,7 @@ from feature_cases import own_states, shared_model
 from head_score_cases import head_of, score, write
 from scoring_cases import texted_prompts
 from swift_bon import head_scores
-from swift_bon.candidate_files import (
-    read_candidates,
-    read_header,
-    replace_candidates,
-)
+from swift_bon.candidates.files import read_candidates, read_header, replace_candidates
 from swift_bon.collection import collect
 from swift_bon.forward import response_states
 from swift_bon.token_scores import rounded

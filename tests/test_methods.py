@@ -2,7 +2,7 @@
 
 import pytest
 
-from swift_bon.methods import (
+from swift_bon.candidates.score_names import (
     FREE_SCORES,
     LABELS,
     LOWER_IS_BETTER,

@@ -11,7 +11,7 @@ from feature_cases import (
     named_model,
     spec_of,
 )
-from swift_bon.candidates import PromptCandidates, StoredCandidate
+from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.projection import Projection
 from tiny_models import EOS
 

@@ -14,7 +14,7 @@ from page_cases import (
     make_record,
     unpack_lengths,
 )
-from swift_bon.candidates import StoredCandidate, TokenScores
+from swift_bon.candidates.records import StoredCandidate, TokenScores
 from swift_bon.page import render_page
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from evaluation_cases import PROMPTS, random_prompts
 from swift_bon import reports
-from swift_bon.candidate_files import append_candidates, write_header
+from swift_bon.candidates.files import append_candidates, write_header
 from swift_bon.evaluation import evaluate
 from swift_bon.reports import report, report_files
 

@@ -14,7 +14,7 @@ from scoring_cases import (
     shared_reward_model,
     texted_prompts,
 )
-from swift_bon.candidates import PromptCandidates, StoredCandidate
+from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.reward_forward import longest_text
 from swift_bon.reward_models import RewardModelScorer, default_name, load_reward_model
 from tiny_models import CHAT_TEMPLATE, build, tiny_model, tiny_tokenizer

@@ -12,7 +12,7 @@ from scoring_cases import (
     texted_prompts,
 )
 from swift_bon import reward_models
-from swift_bon.candidates import PromptCandidates, StoredCandidate
+from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.reward_forward import reward_forward
 from swift_bon.reward_models import RewardModelScorer
 from tiny_models import BOS, CHAT_TEMPLATE, EOS, PAD, tiny_tokenizer

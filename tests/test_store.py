@@ -19,7 +19,8 @@ from feature_cases import (
     write_candidates,
 )
 from swift_bon import store
-from swift_bon.candidates import PromptCandidates, StoredCandidate
+from swift_bon.candidates.groups import groups_of
+from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.features import DTYPES
 from swift_bon.model_features import ModelFeatures
 from swift_bon.storage import file_sha256, with_checksum, without_checksum, write_tensors
@@ -34,7 +35,6 @@ from swift_bon.store_files import (
     read_entries,
     read_index,
 )
-from swift_bon.groups import groups_of
 from tiny_models import EOS, tiny_tokenizer
 
 PROMPTS = random_prompts(24)

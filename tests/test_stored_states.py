@@ -13,7 +13,7 @@ from feature_cases import (
 from swift_bon import storage as checksums
 from swift_bon import store as store_module
 from swift_bon import store_writer, stored_states
-from swift_bon.candidate_files import append_candidates
+from swift_bon.candidates.files import append_candidates
 from swift_bon.extraction import open_features, project_features
 from swift_bon.store import FeatureStore
 from swift_bon.stored_states import StoredStates

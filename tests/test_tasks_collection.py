@@ -5,11 +5,11 @@ import warnings
 
 import pytest
 
-from swift_bon.candidate_files import read_candidates, read_header
-from swift_bon.candidates import PromptCandidates, StoredCandidate
+from swift_bon.candidates.files import read_candidates, read_header
+from swift_bon.candidates.groups import groups_of
+from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.collection import collect
 from swift_bon.tasks import Grade
-from swift_bon.groups import groups_of
 from tiny_models import tiny_model, tiny_tokenizer
 
 SETTINGS = {"task": "own", "split": "test", "num_return_sequences": 2, "max_new_tokens": 4}

@@ -15,16 +15,16 @@ from typing import Any, NamedTuple, Protocol
 
 from tqdm import tqdm
 
-from swift_bon.candidate_files import (
+from swift_bon.candidates.files import (
+    check_has_prompts,
     header_path,
     iterate_candidates,
     read_header,
     replace_candidates,
     write_header,
 )
-from swift_bon.candidates import PromptCandidates, StoredCandidate
-from swift_bon.checks import check_has_prompts
-from swift_bon.methods import HEAD, LABELS, check_score_names
+from swift_bon.candidates.records import PromptCandidates, StoredCandidate
+from swift_bon.candidates.score_names import HEAD, LABELS, check_score_names
 from swift_bon.score_journal import PromptScores, ScoreJournal, journal_path
 from swift_bon.storage import only_run
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from swift_bon.candidates import PromptCandidates, PromptLabels
+from swift_bon.candidates.records import PromptCandidates, PromptLabels
 from swift_bon.statistics.votes import NO_ANSWER, number_answers
 
 

@@ -9,6 +9,7 @@ from transformers.generation.configuration_utils import GenerationMode
 from transformers.generation.streamers import BaseStreamer
 
 from swift_bon.caches import find_cache
+from swift_bon.candidates.files import check_has_prompts
 from swift_kernels import RewardHead
 from swift_kernels.checks import check_count
 
@@ -211,9 +212,6 @@ def check_limit(limit: int | None) -> None:
         check_count(limit, "limit")
 
 
-def check_has_prompts(prompts: Sequence, path) -> None:
-    if not prompts:
-        raise ValueError(f"{path} has no prompts; collect some first")
 
 
 def check_training_data(prompts: Sequence, header: dict, name: str, path) -> None:

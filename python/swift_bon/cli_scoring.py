@@ -31,7 +31,7 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Add the scores of a reward model or of a head to each candidate of a file."""
-    from swift_bon.candidate_files import check_file, read_header
+    from swift_bon.candidates.files import check_file, read_header
     from swift_bon.head_scores import score_with_head
     from swift_bon.heads import load_head
     from swift_bon.models import load_model

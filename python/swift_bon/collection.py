@@ -6,19 +6,19 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from swift_bon.candidate_files import (
+from swift_bon.candidates.files import (
     append_candidates,
     header_path,
     iterate_candidates,
     read_header,
     write_header,
 )
-from swift_bon.candidates import PromptCandidates, StoredCandidate
+from swift_bon.candidates.records import PromptCandidates, StoredCandidate
+from swift_bon.candidates.score_names import FREE_SCORES, HEAD
 from swift_bon.checks import check_head_fits, check_limit, check_prompts, model_name
 from swift_bon.confidence import default_window
 from swift_bon.generation import Candidate, sample_candidates
 from swift_bon.graders.registry import Grader, load_grader
-from swift_bon.methods import FREE_SCORES, HEAD
 from swift_bon.storage import check_same_settings, drop_torn_line, file_sha256, only_run
 from swift_bon.tasks import Grade, Loaded, Question, Task, load_questions, warn_of_unparsable
 from swift_bon.tasks.registry import load_task

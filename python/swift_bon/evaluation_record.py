@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from swift_bon.candidate_table import CandidateTable
-from swift_bon.methods import HEAD
+from swift_bon.candidates.score_names import HEAD
 from swift_bon.picking import NO_PICK, Method
 from swift_bon.statistics import auroc, auroc_within, calibration
 from swift_bon.statistics.resampling import (

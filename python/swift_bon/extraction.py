@@ -9,8 +9,9 @@ from typing import Any
 from torch import nn
 from tqdm import tqdm
 
-from swift_bon.candidate_files import read_candidates, read_header
-from swift_bon.candidates import PromptCandidates
+from swift_bon.candidates.files import read_candidates, read_header
+from swift_bon.candidates.groups import groups_of
+from swift_bon.candidates.records import PromptCandidates
 from swift_bon.checks import check_training_data, model_name
 from swift_bon.features import DTYPES, FeatureSpec
 from swift_bon.forward import count_scored_tokens
@@ -19,7 +20,6 @@ from swift_bon.store import FeatureStore
 from swift_bon.store_files import INDEX_NAME, has_size, read_entries, read_index
 from swift_bon.store_writer import missing_prompts, write_store
 from swift_bon.stored_states import StoredStates
-from swift_bon.groups import groups_of
 from swift_kernels.checks import check_choice, check_layers
 
 WEIGHTS_PROBED = 16  # of each parameter: enough to tell two checkpoints apart

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from swift_bon.candidates import PromptCandidates, PromptLabels
+from swift_bon.candidates.records import PromptCandidates, PromptLabels
 from swift_bon.projection import Projection, Scaling
 from swift_kernels import RewardHead
 from swift_kernels.checks import check_layers

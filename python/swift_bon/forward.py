@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from swift_bon.candidates import PromptCandidates
+from swift_bon.candidates.records import PromptCandidates
 from swift_bon.capture import Capture
 from swift_bon.memory import run_or_free
 from swift_bon.prefix import shared_prefix

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from swift_bon.candidate_files import iterate_candidates
 from swift_bon.candidate_table import tabulate
-from swift_bon.candidates import PromptCandidates, StoredCandidate
+from swift_bon.candidates.files import iterate_candidates
+from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.checks import check_head_fits, check_prompts
 from swift_bon.collection import kept_scores
 from swift_bon.confidence import default_window

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from swift_bon.candidates import PromptCandidates, PromptLabels
+from swift_bon.candidates.records import PromptCandidates, PromptLabels
 from swift_bon.features import Pack, Shard
 from swift_bon.losses import LOSSES
 from swift_bon.reading_order import Run

@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from swift_bon.candidate_files import read_candidates, read_header
-from swift_bon.candidates import PromptCandidates
+from swift_bon.candidates.files import read_candidates, read_header
+from swift_bon.candidates.groups import groups_of
+from swift_bon.candidates.records import PromptCandidates
 from swift_bon.checks import check_prompts, check_training_data, context_length, model_name
 from swift_bon.features import (
     DTYPES,
@@ -33,7 +34,6 @@ from swift_bon.forward import (
 from swift_bon.packing import SHARD_BYTES, pack_prompts
 from swift_bon.prompts import pad_token_id, render_prompts
 from swift_bon.seeds import stream_seed
-from swift_bon.groups import groups_of
 from swift_kernels.checks import SCORED_TOKENS, check_choice, check_count, check_layers
 
 STATE_DTYPES = {torch.bfloat16: "bfloat16", torch.float16: "float16"}  # what loses nothing

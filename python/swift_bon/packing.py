@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from swift_bon.candidates import PromptCandidates
+from swift_bon.candidates.records import PromptCandidates
 from swift_bon.features import FeatureSpec, Shard
 from swift_bon.forward import count_scored_tokens
 from swift_bon.seeds import split_rank

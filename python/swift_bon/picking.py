@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from swift_bon.candidate_table import CandidateTable
-from swift_bon.methods import (
+from swift_bon.candidates.score_names import (
     FREE_SCORES,
     HEAD,
     LOWER_IS_BETTER,

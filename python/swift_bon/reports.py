@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from swift_bon.candidate_files import header_path, iterate_candidates
+from swift_bon.candidates.files import header_path, iterate_candidates
 from swift_bon.evaluation import evaluate_file
 from swift_bon.plotting import figure_class
 from swift_bon.statistics.resampling import NUM_DRAWS

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from swift_bon.candidates import TokenScores
+from swift_bon.candidates.records import TokenScores
 from swift_bon.scored_decoding import ScoredCandidates
 from swift_bon.token_scores import make_token_scores
 from swift_kernels import select_best

@@ -10,7 +10,7 @@ from jinja2 import TemplateError
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from swift_bon.added_scores import AddedScores, add_scores
-from swift_bon.candidates import PromptCandidates, StoredCandidate
+from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.checks import MODEL_PATH_SNAPSHOT, model_name
 from swift_bon.extraction import weights_digest
 from swift_bon.memory import run_or_free

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from swift_bon.candidate_files import header_path, replace_candidates, write_header
-from swift_bon.candidates import PromptCandidates, StoredCandidate
+from swift_bon.candidates.files import header_path, replace_candidates, write_header
+from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.graders.registry import Grader, load_grader
 from swift_bon.storage import file_sha256
 from swift_bon.tasks import Grade, Question

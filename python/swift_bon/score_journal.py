@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from swift_bon.candidates import PromptCandidates, TokenScores
+from swift_bon.candidates.records import PromptCandidates, TokenScores
 from swift_bon.storage import append_lines, drop_torn_line, write_whole
 
 

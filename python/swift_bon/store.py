@@ -8,7 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from swift_bon.candidates import PromptCandidates, PromptLabels
+from swift_bon.candidates.records import PromptCandidates, PromptLabels
 from swift_bon.features import DTYPES, Moments, Pack, Shard, divide_moments, identities
 from swift_bon.storage import MAKE_AGAIN, START_OVER, check_file, check_sha256, tensor_sha256
 from swift_bon.store_files import ShardEntry, check_same_tokens, read_entries, read_index

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from swift_bon.candidates import PromptCandidates
+from swift_bon.candidates.records import PromptCandidates
 from swift_bon.features import FeatureSpec, Pack, sum_moments
 from swift_bon.projection import Projection, Scaling
 from swift_bon.storage import (

@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from swift_bon.basis import block_sizes, find_projection, find_scaling
-from swift_bon.candidates import PromptCandidates
+from swift_bon.candidates.records import PromptCandidates
 from swift_bon.features import DTYPES, FeatureSpec, Pack, Shard
 from swift_bon.forward import count_scored_tokens
 from swift_bon.model_features import SHARD_BYTES

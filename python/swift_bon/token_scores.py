@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from swift_bon.candidates import TokenScores
+from swift_bon.candidates.records import TokenScores
 from swift_kernels import RunningScore
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  # what a decoder writes for bytes that are not yet whole

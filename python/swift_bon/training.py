@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import torch
 
-from swift_bon.candidate_files import read_header, read_labels
-from swift_bon.candidates import PromptLabels
-from swift_bon.checks import check_has_prompts, check_training_data
+from swift_bon.candidates.files import check_has_prompts, read_header, read_labels
+from swift_bon.candidates.groups import groups_of
+from swift_bon.candidates.records import PromptLabels
+from swift_bon.checks import check_training_data
 from swift_bon.features import FeatureSource, identities
 from swift_bon.fit_checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
 from swift_bon.fit_history import choose_fit
@@ -22,7 +23,6 @@ from swift_bon.labels import LabelledPrompts, check_loss, label_prompts
 from swift_bon.plotting import figure_class
 from swift_bon.storage import finite_json, write_whole
 from swift_bon.store import FeatureStore
-from swift_bon.groups import groups_of
 from swift_kernels import RewardHead
 
 # The checkpoint, and what runs that were killed while they wrote left behind.

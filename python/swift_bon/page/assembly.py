@@ -7,8 +7,8 @@ from importlib import resources
 from string import Template
 from typing import Any
 
-from swift_bon.candidates import PromptCandidates
-from swift_bon.methods import label
+from swift_bon.candidates.records import PromptCandidates
+from swift_bon.candidates.score_names import label
 from swift_bon.page.calibration import calibration_section
 from swift_bon.page.curves import curves_section
 from swift_bon.page.emphasis import methods_of

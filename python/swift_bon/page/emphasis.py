@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from swift_bon.methods import label
+from swift_bon.candidates.score_names import label
 from swift_bon.page.formats import finite
 
 # A method keeps its colour from one picture to the next: a position in fit_report.COLOURS.

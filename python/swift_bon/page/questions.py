@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from swift_bon.candidates import PromptCandidates, StoredCandidate
+from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.page.formats import clean, finite, to_json, visible
 from swift_bon.page.levels import (
     ALPHABET,

@@ -1,11 +1,16 @@
 """Candidates on disk: JSON lines, one prompt a line, and a header file beside them."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from swift_bon.candidates import PromptCandidates, PromptLabels, StoredCandidate, TokenScores
+from swift_bon.candidates.records import (
+    PromptCandidates,
+    PromptLabels,
+    StoredCandidate,
+    TokenScores,
+)
 from swift_bon.storage import append_lines, whole_file, write_whole
 
 PROMPT_FIELDS = ("id", "prompt", "reference", "candidates")
@@ -206,3 +211,8 @@ def _to_record(candidate: StoredCandidate) -> dict[str, Any]:
     if candidate.token_scores is not None:
         record["token_scores"] = vars(candidate.token_scores)
     return record
+
+
+def check_has_prompts(prompts: Sequence, path) -> None:
+    if not prompts:
+        raise ValueError(f"{path} has no prompts; collect some first")

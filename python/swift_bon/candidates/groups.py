@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from swift_bon.candidates import PromptCandidates, PromptLabels
+from swift_bon.candidates.records import PromptCandidates, PromptLabels
 from swift_bon.tasks.registry import TASKS
 
 

@@ -1,0 +1,1 @@
+"""What a candidates file holds: prompts, their candidates, labels and scores."""
