@@ -28,8 +28,8 @@ from generated_scores import check_generated
 from records import add_run_arguments
 from script import Script
 from swift_bon import BestOfNDecoding, load_model
-from swift_bon.heads import load_head
-from swift_bon.prompts import pad_left, render_prompts
+from swift_bon.models.loading import load_head
+from swift_bon.models.prompts import pad_left, render_prompts
 from swift_bon.tasks.registry import load_task
 from swift_kernels import RewardHead, RunningScore
 from timing import peak_memory_bytes, percentiles, synchronize

@@ -15,7 +15,7 @@ from transformers import PreTrainedConfig
 
 from baselines import POLICIES, REWARD_MODELS, RewardModel, build_policy, build_reward_model
 from eager_head import EagerHead
-from swift_bon.caches import CACHE_ARGUMENT, find_cache
+from swift_bon.models.prefix import CACHE_ARGUMENT, find_cache
 from swift_kernels import RewardHead
 
 ATTENTION_TOLERANCE = 0.01  # some versions turn the rotary angles with a matrix product

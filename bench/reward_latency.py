@@ -13,7 +13,7 @@ from baselines import POLICIES, REWARD_MODELS, RewardModel, build_policy, build_
 from eager_head import EagerHead
 from failures import RUN_ERRORS, note_failure, why
 from oracle import WrongAnswer
-from swift_bon.caches import CACHE_ARGUMENT, find_cache
+from swift_bon.models.prefix import CACHE_ARGUMENT, find_cache
 from swift_kernels import RewardHead, RunningScore, score_candidates
 from timing import Timing, time_wall
 

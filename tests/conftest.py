@@ -67,7 +67,7 @@ def many_splits(monkeypatch, workspaces):
 @pytest.fixture
 def forwarded(monkeypatch) -> list[int]:
     """How many candidates each forward of the test had."""
-    from swift_bon import forward
+    from swift_bon.models import forward
 
     counts = []
     run = forward._forward

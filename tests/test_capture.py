@@ -10,8 +10,9 @@ import torch
 import transformers
 from torch import nn
 
-from swift_bon.caches import CACHE_ARGUMENT, find_cache
-from swift_bon.capture import Capture, find_decoder_parts, num_hidden_layers
+from swift_bon.models.capture import Capture, find_decoder_parts
+from swift_bon.models.identity import num_hidden_layers
+from swift_bon.models.prefix import CACHE_ARGUMENT, find_cache
 from tiny_models import ARCHITECTURES, SHAPE, VOCAB, build, tiny_model
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

@@ -7,10 +7,10 @@ from typer.testing import CliRunner
 
 from feature_cases import write_candidates
 from fit_cases import planted_prompts
-from swift_bon import models
 from swift_bon.candidates.files import read_candidates
 from swift_bon.cli import app
 from swift_bon.cli_training import parse_layers
+from swift_bon.models import loading as models
 from swift_bon.store_files import read_index
 from swift_kernels import RewardHead
 from tiny_models import tiny_model, tiny_tokenizer

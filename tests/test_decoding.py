@@ -24,8 +24,8 @@ from transformers import (
 from transformers.generation.utils import DeferredStopCheck
 
 from swift_bon import BestOfNDecoding, BestOfNOutput
-from swift_bon.caches import CACHE_ARGUMENT, find_cache
-from swift_bon.capture import find_decoder_parts
+from swift_bon.models.capture import find_decoder_parts
+from swift_bon.models.prefix import CACHE_ARGUMENT, find_cache
 from swift_bon.scored_decoding import ScoredDecoding
 from swift_kernels import RewardHead, score_candidates
 from tiny_models import (

@@ -4,9 +4,14 @@ import pytest
 import torch
 
 from feature_cases import own_states, random_prompts, shared_model
-from swift_bon import forward
-from swift_bon.forward import Response, count_scored_tokens, num_scored_tokens, response_states
-from swift_bon.prompts import render_prompts
+from swift_bon.models import forward
+from swift_bon.models.forward import (
+    Response,
+    count_scored_tokens,
+    num_scored_tokens,
+    response_states,
+)
+from swift_bon.models.prompts import render_prompts
 from tiny_models import PAD, tiny_tokenizer
 
 PROMPTS = random_prompts(7)

@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from swift_bon import BestOfN, Candidate, best_of_n, generation
-from swift_bon.capture import find_decoder_parts
+from swift_bon.models.capture import find_decoder_parts
 from swift_kernels import RewardHead, score_candidates
 from tiny_models import BOS, EOS, PAD, SHAPE, build, tiny_model, tiny_tokenizer
 

@@ -10,7 +10,7 @@ from head_score_cases import head_of, score, write
 from scoring_cases import texted_prompts
 from swift_bon.candidates.files import append_candidates, read_candidates
 from swift_bon.candidates.records import StoredCandidate
-from swift_bon.forward import num_scored_tokens
+from swift_bon.models.forward import num_scored_tokens
 from swift_kernels import RewardHead
 from tiny_models import EOS, VOCAB
 
@@ -59,7 +59,7 @@ def test_candidates_without_tokens(tmp_path):
 
 
 def test_out_of_memory_halves_the_batch_for_good(path, forwarded, monkeypatch):
-    from swift_bon import forward
+    from swift_bon.models import forward
 
     run = forward._forward
 

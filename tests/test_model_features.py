@@ -15,9 +15,10 @@ from feature_cases import (
     write_candidates,
 )
 from swift_bon import features as features_module
-from swift_bon import forward, model_features, packing
+from swift_bon import model_features, packing
 from swift_bon.features import DEVIATION_FLOOR, divide_moments, sum_moments
 from swift_bon.model_features import feature_spec, stream_features
+from swift_bon.models import forward
 from swift_bon.projection import Projection, Scaling
 from tiny_models import tiny_tokenizer
 

@@ -7,9 +7,8 @@ import platformdirs
 import pytest
 import torch
 
-from swift_bon import models
-from swift_bon.heads import load_head
-from swift_bon.models import EMBEDDED_NAME, INSTALL_COMMAND, load_model
+from swift_bon.models import loading as models
+from swift_bon.models.loading import EMBEDDED_NAME, INSTALL_COMMAND, load_head, load_model
 from tiny_models import tiny_model, tiny_tokenizer
 
 

@@ -14,7 +14,7 @@ from swift_bon.generation import BestOfN, Candidate, best_of_n
 from swift_bon.head_scores import score_with_head
 from swift_bon.inspection import inspect_prompt
 from swift_bon.model_features import stream_features
-from swift_bon.models import load_model
+from swift_bon.models.loading import load_model
 from swift_bon.reports import report
 from swift_bon.reward_models import load_reward_model, score_with_reward_model
 from swift_bon.training import train_reward_head

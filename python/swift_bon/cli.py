@@ -17,7 +17,7 @@ from swift_bon.cli_options import (
     Temperature,
     TopP,
 )
-from swift_bon.models import EMBEDDED_NAME
+from swift_bon.models.loading import EMBEDDED_NAME
 from swift_bon.terminal import (
     print_json,
     print_record,
@@ -36,8 +36,7 @@ app = typer.Typer(
 
 
 def _load(model: str, head: str | None):
-    from swift_bon.heads import load_head
-    from swift_bon.models import load_model
+    from swift_bon.models.loading import load_head, load_model
 
     loaded_head = load_head(head, model_name=model)
     return *load_model(model), loaded_head

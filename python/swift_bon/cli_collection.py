@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from swift_bon.cli_options import Json, Model, Samples, Seed
-from swift_bon.models import EMBEDDED_NAME
+from swift_bon.models.loading import EMBEDDED_NAME
 from swift_bon.terminal import print_record, readable_errors
 
 Task = Annotated[
@@ -57,8 +57,7 @@ def collect(
 ) -> None:
     """Sample candidates for the questions of a task, grade them, and store them."""
     from swift_bon import collection
-    from swift_bon.heads import load_head
-    from swift_bon.models import load_model
+    from swift_bon.models.loading import load_head, load_model
 
     sampling: dict[str, Any] = {
         "max_new_tokens": max_new_tokens,
@@ -116,7 +115,7 @@ def import_rollouts(
 ) -> None:
     """Make a candidates file of the paper's rollouts. Needs the model's tokenizer alone."""
     from swift_bon import rollouts
-    from swift_bon.models import load_tokenizer
+    from swift_bon.models.loading import load_tokenizer
 
     sys.path.append("")  # a grader of one's own may lie in this folder
     with readable_errors():

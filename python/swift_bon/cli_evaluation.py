@@ -16,7 +16,7 @@ from swift_bon.cli_options import (
     Temperature,
     TopP,
 )
-from swift_bon.models import EMBEDDED_NAME
+from swift_bon.models.loading import EMBEDDED_NAME
 from swift_bon.terminal import print_json, print_record, read_prompts, readable_errors
 
 
@@ -85,8 +85,7 @@ def inspect(
 ) -> None:
     """Write a page of one prompt's candidates, each token coloured by its reward and its gate."""
     from swift_bon import inspection
-    from swift_bon.heads import load_head
-    from swift_bon.models import load_model
+    from swift_bon.models.loading import load_head, load_model
     from swift_bon.storage import write_whole
 
     with readable_errors():

@@ -33,8 +33,7 @@ def score(
     """Add the scores of a reward model or of a head to each candidate of a file."""
     from swift_bon.candidates.files import check_file, read_header
     from swift_bon.head_scores import score_with_head
-    from swift_bon.heads import load_head
-    from swift_bon.models import load_model
+    from swift_bon.models.loading import load_head, load_model
     from swift_bon.reward_models import load_reward_model, score_with_reward_model
 
     options: dict[str, Any] = {"name": name, "batch_size": batch_size}

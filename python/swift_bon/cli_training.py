@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from swift_bon.cli_options import Json, Model
-from swift_bon.models import EMBEDDED_NAME
+from swift_bon.models.loading import EMBEDDED_NAME
 from swift_bon.terminal import print_record, readable_errors
 
 Layers = Annotated[str | None, typer.Option(help="Hidden states, as in 0,8,16-30; by default all.")]
@@ -41,7 +41,7 @@ def extract(
 ) -> None:
     """Run the model once over collected candidates and store the features of their tokens."""
     from swift_bon.extraction import extract_features, project_features
-    from swift_bon.models import load_model
+    from swift_bon.models.loading import load_model
 
     with readable_errors():
         settings: dict[str, Any] = {
@@ -116,7 +116,7 @@ def train(
     """
     from swift_bon import extraction, model_features, training
     from swift_bon.fit_options import FitOptions
-    from swift_bon.models import load_model
+    from swift_bon.models.loading import load_model
 
     with readable_errors():
         options: dict[str, Any] = {

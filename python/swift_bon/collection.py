@@ -15,10 +15,12 @@ from swift_bon.candidates.files import (
 )
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.candidates.score_names import FREE_SCORES, HEAD
-from swift_bon.checks import check_head_fits, check_limit, check_prompts, model_name
+from swift_bon.checks import check_limit
 from swift_bon.confidence import default_window
 from swift_bon.generation import Candidate, sample_candidates
 from swift_bon.graders.registry import Grader, load_grader
+from swift_bon.models.identity import check_head_fits, model_name
+from swift_bon.models.prompts import check_prompts
 from swift_bon.storage import check_same_settings, drop_torn_line, file_sha256, only_run
 from swift_bon.tasks import Grade, Loaded, Question, Task, load_questions, warn_of_unparsable
 from swift_bon.tasks.registry import load_task

@@ -6,23 +6,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import nn
 from tqdm import tqdm
 
 from swift_bon.candidates.files import read_candidates, read_header
 from swift_bon.candidates.groups import groups_of
 from swift_bon.candidates.records import PromptCandidates
-from swift_bon.checks import check_training_data, model_name
 from swift_bon.features import DTYPES, FeatureSpec
-from swift_bon.forward import count_scored_tokens
 from swift_bon.model_features import ModelFeatures, feature_spec
+from swift_bon.models.forward import count_scored_tokens
+from swift_bon.models.identity import check_training_data, model_name, weights_digest
 from swift_bon.store import FeatureStore
 from swift_bon.store_files import INDEX_NAME, has_size, read_entries, read_index
 from swift_bon.store_writer import missing_prompts, write_store
 from swift_bon.stored_states import StoredStates
 from swift_kernels.checks import check_choice, check_layers
-
-WEIGHTS_PROBED = 16  # of each parameter: enough to tell two checkpoints apart
 
 
 def extract_features(
@@ -201,20 +198,3 @@ def default_folder(path: str | Path) -> Path:
     """`runs/train.jsonl` has its features in `runs/train.features/`."""
     path = Path(path)
     return path.with_name(path.name.removesuffix(".jsonl") + ".features")
-
-
-def weights_digest(model: nn.Module) -> str:
-    """Tells two checkpoints of one name apart: of a few values of every parameter.
-
-    Of parameters that are not in memory (on the device "meta", where weights are offloaded) only
-    names and shapes.
-    """
-    digest = hashlib.sha256()
-    for name, parameter in model.named_parameters():
-        digest.update(f"{name}{tuple(parameter.shape)}".encode())
-        if parameter.is_meta:
-            continue
-        values = parameter.detach().flatten()
-        step = max(1, len(values) // WEIGHTS_PROBED)
-        digest.update(values[::step].float().cpu().numpy().tobytes())
-    return digest.hexdigest()[:16]

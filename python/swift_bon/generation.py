@@ -7,17 +7,17 @@ import torch
 from tqdm import tqdm
 from transformers import StoppingCriteriaList, StopStringCriteria
 
-from swift_bon.checks import (
-    check_decoder_only,
-    check_generate_kwargs,
-    check_head_fits,
+from swift_bon.checks import check_generate_kwargs
+from swift_bon.models.identity import check_decoder_only, check_head_fits, context_length
+from swift_bon.models.memory import run_or_free
+from swift_bon.models.prefix import shared_prefix
+from swift_bon.models.prompts import (
     check_prompt_length,
     check_prompts,
-    context_length,
+    pad_left,
+    pad_token_id,
+    render_prompts,
 )
-from swift_bon.memory import run_or_free
-from swift_bon.prefix import shared_prefix
-from swift_bon.prompts import pad_left, pad_token_id, render_prompts
 from swift_bon.results import BestOfN, Candidate, candidates_of, pick_best
 from swift_bon.scored_decoding import ScoredDecoding
 from swift_bon.seeds import stream_seed

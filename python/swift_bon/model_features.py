@@ -11,7 +11,6 @@ from torch import Tensor
 from swift_bon.candidates.files import read_candidates, read_header
 from swift_bon.candidates.groups import groups_of
 from swift_bon.candidates.records import PromptCandidates
-from swift_bon.checks import check_prompts, check_training_data, context_length, model_name
 from swift_bon.features import (
     DTYPES,
     PIECE_TOKENS,
@@ -24,15 +23,16 @@ from swift_bon.features import (
     identities,
     sum_moments,
 )
-from swift_bon.forward import (
+from swift_bon.models.forward import (
     Response,
     ResponseStates,
     check_candidates,
     num_scored_tokens,
     response_states,
 )
+from swift_bon.models.identity import check_training_data, context_length, model_name
+from swift_bon.models.prompts import check_prompts, pad_token_id, render_prompts
 from swift_bon.packing import SHARD_BYTES, pack_prompts
-from swift_bon.prompts import pad_token_id, render_prompts
 from swift_bon.seeds import stream_seed
 from swift_kernels.checks import SCORED_TOKENS, check_choice, check_count, check_layers
 

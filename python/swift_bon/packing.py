@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from swift_bon.candidates.records import PromptCandidates
 from swift_bon.features import FeatureSpec, Shard
-from swift_bon.forward import count_scored_tokens
+from swift_bon.models.forward import count_scored_tokens
 from swift_bon.seeds import split_rank
 
 SHARD_BYTES = 64 * 2**20

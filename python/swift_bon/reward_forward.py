@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import nn
 
-from swift_bon.checks import context_length
+from swift_bon.models.identity import context_length
 
 # Padding changes their scores, as they mix all positions, read blocks, or read the last position.
 # 87 other classes of transformers 5.24, each built small, gave the same scores with padding.

@@ -11,9 +11,8 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 from swift_bon.added_scores import AddedScores, add_scores
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
-from swift_bon.checks import MODEL_PATH_SNAPSHOT, model_name
-from swift_bon.extraction import weights_digest
-from swift_bon.memory import run_or_free
+from swift_bon.models.identity import MODEL_PATH_SNAPSHOT, model_name, weights_digest
+from swift_bon.models.memory import run_or_free
 from swift_bon.reward_forward import longest_text, next_batch, reward_forward
 from swift_bon.score_journal import PromptScores
 from swift_kernels.checks import check_count

@@ -9,9 +9,10 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 from transformers.generation import GenerateDecoderOnlyOutput
 
-from swift_bon.capture import Capture
-from swift_bon.checks import check_decoding, check_head_fits
+from swift_bon.checks import check_decoding
 from swift_bon.confidence import RunningConfidence
+from swift_bon.models.capture import Capture
+from swift_bon.models.identity import check_head_fits
 from swift_bon.sampling import CandidateSampler
 from swift_bon.stopping import FinishTracker
 from swift_bon.token_scores import TokenRecorder

@@ -14,8 +14,8 @@ from tqdm import tqdm
 from swift_bon.basis import block_sizes, find_projection, find_scaling
 from swift_bon.candidates.records import PromptCandidates
 from swift_bon.features import DTYPES, FeatureSpec, Pack, Shard
-from swift_bon.forward import count_scored_tokens
 from swift_bon.model_features import SHARD_BYTES
+from swift_bon.models.forward import count_scored_tokens
 from swift_bon.storage import check_same_settings
 from swift_bon.store import FeatureStore
 from swift_bon.store_files import (

@@ -12,7 +12,6 @@ import torch
 from swift_bon.candidates.files import check_has_prompts, read_header, read_labels
 from swift_bon.candidates.groups import groups_of
 from swift_bon.candidates.records import PromptLabels
-from swift_bon.checks import check_training_data
 from swift_bon.features import FeatureSource, identities
 from swift_bon.fit_checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
 from swift_bon.fit_history import choose_fit
@@ -20,6 +19,7 @@ from swift_bon.fit_options import FitOptions
 from swift_bon.fit_report import model_card, plot_curves
 from swift_bon.fitting import HeadFitting
 from swift_bon.labels import LabelledPrompts, check_loss, label_prompts
+from swift_bon.models.identity import check_training_data
 from swift_bon.plotting import figure_class
 from swift_bon.storage import finite_json, write_whole
 from swift_bon.store import FeatureStore

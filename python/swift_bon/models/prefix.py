@@ -1,13 +1,16 @@
 """One prefill per prompt: its keys and values are computed once and shared by its candidates."""
 
 import inspect
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
+from transformers import Cache, DynamicCache, GenerationMixin
 
-from swift_bon.caches import CACHE_ARGUMENT, CACHE_NAMES, find_cache
-
+CACHE_NAMES = ("cache", "past_key_values")
+_accepted = inspect.signature(GenerationMixin.prepare_inputs_for_generation).parameters
+CACHE_ARGUMENT = next(name for name in CACHE_NAMES if name in _accepted)  # of this version
 OWN_CACHE_ARGUMENTS = (*CACHE_NAMES, "cache_implementation", "cache_config", "inputs_embeds")
 
 
@@ -45,3 +48,8 @@ def shared_prefix(
     cache = find_cache(model(**inputs, return_dict=True))
     cache.reorder_cache(torch.tensor(rows, device=input_ids.device))
     return {CACHE_ARGUMENT: cache}
+
+
+def find_cache(values: Mapping[str, Any]) -> Cache | None:
+    """The cache among a model's arguments, or among its outputs."""
+    return next((values[name] for name in CACHE_NAMES if values.get(name) is not None), None)

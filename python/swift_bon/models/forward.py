@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from swift_bon.candidates.records import PromptCandidates
-from swift_bon.capture import Capture
-from swift_bon.memory import run_or_free
-from swift_bon.prefix import shared_prefix
-from swift_bon.prompts import pad_left
+from swift_bon.models.capture import Capture
+from swift_bon.models.memory import run_or_free
+from swift_bon.models.prefix import shared_prefix
+from swift_bon.models.prompts import pad_left
 
 
 class Response(NamedTuple):
