@@ -7,7 +7,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from oracle import WrongAnswer, exact_projection, scores_of_projection
-from swift_bon.scored_decoding import ScoredDecoding
+from swift_bon.generation.scored_decoding import ScoredDecoding
 from swift_kernels import RewardHead
 
 # Two passes in different shapes round differently; a token too many or too few, or one layer's

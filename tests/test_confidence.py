@@ -7,14 +7,14 @@ import torch
 from transformers import LogitsProcessor
 
 from swift_bon.candidates.score_names import FREE_SCORES
-from swift_bon.confidence import (
+from swift_bon.generation.confidence import (
     LARGEST_WINDOW,
     SMALLEST_WINDOW,
     RunningConfidence,
     default_window,
     token_confidence,
 )
-from swift_bon.scored_decoding import ScoredDecoding
+from swift_bon.generation.scored_decoding import ScoredDecoding
 from tiny_models import BOS, EOS, PAD, tiny_model
 
 INF = float("inf")

@@ -24,9 +24,9 @@ from transformers import (
 from transformers.generation.utils import DeferredStopCheck
 
 from swift_bon import BestOfNDecoding, BestOfNOutput
+from swift_bon.generation.scored_decoding import ScoredDecoding
 from swift_bon.models.capture import find_decoder_parts
 from swift_bon.models.prefix import CACHE_ARGUMENT, find_cache
-from swift_bon.scored_decoding import ScoredDecoding
 from swift_kernels import RewardHead, score_candidates
 from tiny_models import (
     ARCHITECTURES,

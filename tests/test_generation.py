@@ -14,7 +14,8 @@ from transformers import (
     TextIteratorStreamer,
 )
 
-from swift_bon import BestOfN, Candidate, best_of_n, generation
+from swift_bon import BestOfN, Candidate, best_of_n
+from swift_bon.generation import best_of as generation
 from swift_bon.models.capture import find_decoder_parts
 from swift_kernels import RewardHead, score_candidates
 from tiny_models import BOS, EOS, PAD, SHAPE, build, tiny_model, tiny_tokenizer

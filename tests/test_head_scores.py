@@ -11,8 +11,8 @@ from scoring_cases import texted_prompts
 from swift_bon import head_scores
 from swift_bon.candidates.files import read_candidates, read_header, replace_candidates
 from swift_bon.collection import collect
+from swift_bon.generation.token_scores import rounded
 from swift_bon.models.forward import response_states
-from swift_bon.token_scores import rounded
 from swift_kernels import score_candidates, score_packed
 from tiny_models import tiny_tokenizer
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from swift_bon import generation
-from swift_bon.generation import sample_candidates
+from swift_bon.generation import best_of as generation
+from swift_bon.generation.best_of import sample_candidates
 from swift_kernels import RewardHead
 from tiny_models import tiny_model, tiny_tokenizer
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swift_bon import best_of_n
-from swift_bon.sampling import DRAWN_AHEAD, CandidateSampler
+from swift_bon.generation.sampling import DRAWN_AHEAD, CandidateSampler
 from swift_bon.seeds import stream_seed
 from swift_kernels import RewardHead
 from tiny_models import tiny_model, tiny_tokenizer

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from swift_bon.scored_decoding import ScoredDecoding
-from swift_bon.token_scores import TokenRecorder, rounded, token_lengths
+from swift_bon.generation.scored_decoding import ScoredDecoding
+from swift_bon.generation.token_scores import TokenRecorder, rounded, token_lengths
 from swift_kernels import RewardHead, RunningScore, score_candidates
 from tiny_models import BOS, EOS, PAD, tiny_model, tiny_tokenizer
 

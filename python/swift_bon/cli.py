@@ -78,7 +78,7 @@ def generate(
     as_json: Json = False,
 ) -> None:
     """Write N candidates for each prompt and print the best, with the scores of all."""
-    from swift_bon.generation import best_of_n
+    from swift_bon.generation.best_of import best_of_n
 
     with readable_errors():
         texts = read_prompts(prompts or [], file)

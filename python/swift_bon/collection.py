@@ -16,8 +16,8 @@ from swift_bon.candidates.files import (
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.candidates.score_names import FREE_SCORES, HEAD
 from swift_bon.checks import check_limit
-from swift_bon.confidence import default_window
-from swift_bon.generation import Candidate, sample_candidates
+from swift_bon.generation.best_of import Candidate, sample_candidates
+from swift_bon.generation.confidence import default_window
 from swift_bon.graders.registry import Grader, load_grader
 from swift_bon.models.identity import check_head_fits, model_name
 from swift_bon.models.prompts import check_prompts

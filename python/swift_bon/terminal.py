@@ -16,7 +16,7 @@ from rich.text import Text
 from swift_bon.storage import finite_json
 
 if TYPE_CHECKING:  # torch takes seconds, which --help should not
-    from swift_bon.results import BestOfN
+    from swift_bon.generation.results import BestOfN
 
 
 @contextlib.contextmanager

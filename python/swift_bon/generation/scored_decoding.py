@@ -10,12 +10,12 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from transformers.generation import GenerateDecoderOnlyOutput
 
 from swift_bon.checks import check_decoding
-from swift_bon.confidence import RunningConfidence
+from swift_bon.generation.confidence import RunningConfidence
+from swift_bon.generation.sampling import CandidateSampler
+from swift_bon.generation.stopping import FinishTracker
+from swift_bon.generation.token_scores import TokenRecorder
 from swift_bon.models.capture import Capture
 from swift_bon.models.identity import check_head_fits
-from swift_bon.sampling import CandidateSampler
-from swift_bon.stopping import FinishTracker
-from swift_bon.token_scores import TokenRecorder
 from swift_kernels import RewardHead, RunningScore
 
 

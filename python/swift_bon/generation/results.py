@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import torch
 
 from swift_bon.candidates.records import TokenScores
-from swift_bon.scored_decoding import ScoredCandidates
-from swift_bon.token_scores import make_token_scores
+from swift_bon.generation.scored_decoding import ScoredCandidates
+from swift_bon.generation.token_scores import make_token_scores
 from swift_kernels import select_best
 
 

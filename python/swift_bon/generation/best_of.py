@@ -8,6 +8,8 @@ from tqdm import tqdm
 from transformers import StoppingCriteriaList, StopStringCriteria
 
 from swift_bon.checks import check_generate_kwargs
+from swift_bon.generation.results import BestOfN, Candidate, candidates_of, pick_best
+from swift_bon.generation.scored_decoding import ScoredDecoding
 from swift_bon.models.identity import check_decoder_only, check_head_fits, context_length
 from swift_bon.models.memory import run_or_free
 from swift_bon.models.prefix import shared_prefix
@@ -18,8 +20,6 @@ from swift_bon.models.prompts import (
     pad_token_id,
     render_prompts,
 )
-from swift_bon.results import BestOfN, Candidate, candidates_of, pick_best
-from swift_bon.scored_decoding import ScoredDecoding
 from swift_bon.seeds import stream_seed
 from swift_kernels import RewardHead
 from swift_kernels.checks import check_count

@@ -8,7 +8,7 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from transformers.generation import GenerateDecoderOnlyOutput
 
 from swift_bon.checks import refuse
-from swift_bon.scored_decoding import ScoredDecoding
+from swift_bon.generation.scored_decoding import ScoredDecoding
 from swift_kernels import RewardHead, select_best
 
 
