@@ -7,7 +7,7 @@ from feature_cases import HEADER
 from scoring_cases import texted_prompts
 from swift_bon.candidates.files import append_candidates, write_header
 from swift_bon.candidates.records import TokenScores
-from swift_bon.score_journal import PromptScores
+from swift_bon.collection.score_journal import PromptScores
 
 PROMPTS = texted_prompts(12)
 ORIGIN = {"reward_model": "a/rm", "digest": "0"}

@@ -4,7 +4,7 @@ import torch
 
 from feature_cases import HEADER, shared_model
 from swift_bon.candidates.files import append_candidates, write_header
-from swift_bon.head_scores import score_with_head
+from swift_bon.collection.head_scores import score_with_head
 from swift_kernels import RewardHead
 from tiny_models import tiny_tokenizer
 

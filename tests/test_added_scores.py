@@ -7,9 +7,9 @@ import pytest
 
 from added_cases import ORIGIN, PROMPTS, TextScorer, contents, expected, write
 from scoring_cases import shared_reward_model
-from swift_bon.added_scores import AddedScores, add_scores, only_run
 from swift_bon.candidates.files import append_candidates, read_candidates, read_header
-from swift_bon.reward_models import RewardModelScorer, score_with_reward_model
+from swift_bon.collection.added_scores import AddedScores, add_scores, only_run
+from swift_bon.collection.reward_models import RewardModelScorer, score_with_reward_model
 from swift_bon.storage import check_same_settings
 from tiny_models import tiny_tokenizer
 

@@ -10,10 +10,10 @@ import signal
 import pytest
 
 from added_cases import ORIGIN, PROMPTS, TextScorer, contents, expected, write
-from swift_bon import added_scores
-from swift_bon.added_scores import add_scores
 from swift_bon.candidates.files import read_candidates, replace_candidates
-from swift_bon.score_journal import ScoreJournal, journal_path
+from swift_bon.collection import added_scores
+from swift_bon.collection.added_scores import add_scores
+from swift_bon.collection.score_journal import ScoreJournal, journal_path
 
 
 @pytest.fixture

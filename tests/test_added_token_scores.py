@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from added_cases import PROMPTS, TextScorer, TokenScorer, expected, write
-from swift_bon.added_scores import add_scores
 from swift_bon.candidates.files import read_candidates, read_header, replace_candidates
+from swift_bon.collection.added_scores import add_scores
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import json
 import pytest
 import torch
 
-from swift_bon import collection
 from swift_bon.candidates.files import read_candidates, read_header
 from swift_bon.candidates.score_names import FREE_SCORES
-from swift_bon.collection import collect, grade_candidates, kept_scores
+from swift_bon.collection import runs as collection
+from swift_bon.collection.runs import collect, grade_candidates, kept_scores
 from swift_bon.generation.best_of import Candidate
 from swift_bon.tasks.registry import load_task
 from swift_kernels import RewardHead

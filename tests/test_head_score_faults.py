@@ -72,7 +72,7 @@ def test_out_of_memory_halves_the_batch_for_good(path, forwarded, monkeypatch):
         return run(model, rendered, responses, layers, pad_id)
 
     monkeypatch.setattr(forward, "_forward", forward_with_little_room)
-    monkeypatch.setattr("swift_bon.added_scores.WINDOW_BATCHES", 1)
+    monkeypatch.setattr("swift_bon.collection.added_scores.WINDOW_BATCHES", 1)
     append_candidates(path, [dataclasses.replace(p, id=f"{p.id}/2") for p in PROMPTS])
     score(path, head_of(), batch_size=8)
     assert len(failed) == 1 or failed == [8, 4]

@@ -8,9 +8,9 @@ import torch
 from feature_cases import own_states, shared_model
 from head_score_cases import head_of, score, write
 from scoring_cases import texted_prompts
-from swift_bon import head_scores
 from swift_bon.candidates.files import read_candidates, read_header, replace_candidates
-from swift_bon.collection import collect
+from swift_bon.collection import head_scores
+from swift_bon.collection.runs import collect
 from swift_bon.generation.token_scores import rounded
 from swift_bon.models.forward import response_states
 from swift_kernels import score_candidates, score_packed
@@ -163,9 +163,9 @@ def test_head_is_neither_moved_nor_asked_for_gradients(path):
 
 def test_a_resumed_run_gives_the_same_scores(tmp_path, path, monkeypatch):
     """To the bit where the windows are the same."""
-    from swift_bon.score_journal import ScoreJournal
+    from swift_bon.collection.score_journal import ScoreJournal
 
-    monkeypatch.setattr("swift_bon.added_scores.WINDOW_BATCHES", 1)
+    monkeypatch.setattr("swift_bon.collection.added_scores.WINDOW_BATCHES", 1)
     (tmp_path / "whole").mkdir()
     whole = write(tmp_path / "whole", PROMPTS)
     score(whole, head_of(), batch_size=4)

@@ -15,8 +15,8 @@ from scoring_cases import (
     texted_prompts,
 )
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
-from swift_bon.reward_forward import longest_text
-from swift_bon.reward_models import RewardModelScorer, default_name, load_reward_model
+from swift_bon.collection.reward_forward import longest_text
+from swift_bon.collection.reward_models import RewardModelScorer, default_name, load_reward_model
 from tiny_models import CHAT_TEMPLATE, build, tiny_model, tiny_tokenizer
 
 PROMPTS = texted_prompts()

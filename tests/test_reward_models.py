@@ -11,10 +11,10 @@ from scoring_cases import (
     shared_reward_model,
     texted_prompts,
 )
-from swift_bon import reward_models
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
-from swift_bon.reward_forward import reward_forward
-from swift_bon.reward_models import RewardModelScorer
+from swift_bon.collection import reward_models
+from swift_bon.collection.reward_forward import reward_forward
+from swift_bon.collection.reward_models import RewardModelScorer
 from tiny_models import BOS, CHAT_TEMPLATE, EOS, PAD, tiny_tokenizer
 
 PROMPTS = texted_prompts()

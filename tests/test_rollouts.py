@@ -6,7 +6,7 @@ import pytest
 from tokenizers.processors import TemplateProcessing
 
 from swift_bon.candidates.files import read_candidates, read_header
-from swift_bon.rollouts import ImportReport, import_rollouts, read_rollouts
+from swift_bon.collection.rollouts import ImportReport, import_rollouts, read_rollouts
 from swift_bon.tasks import Grade
 from tiny_models import BOS, EOS, tiny_tokenizer
 

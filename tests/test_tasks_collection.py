@@ -8,7 +8,7 @@ import pytest
 from swift_bon.candidates.files import read_candidates, read_header
 from swift_bon.candidates.groups import groups_of
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
-from swift_bon.collection import collect
+from swift_bon.collection.runs import collect
 from swift_bon.tasks import Grade
 from tiny_models import tiny_model, tiny_tokenizer
 

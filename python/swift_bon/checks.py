@@ -98,11 +98,6 @@ def _is_on(name: str, value) -> bool:
     return value not in (None, False) and not (name in OFF_AT_ONE and value == 1)
 
 
-def check_limit(limit: int | None) -> None:
-    if limit is not None:
-        check_count(limit, "limit")
-
-
 def check_count_of_questions(questions: int, available: int) -> None:
     check_count(questions, "questions")
     if questions > available:

@@ -56,7 +56,7 @@ def collect(
     as_json: Json = False,
 ) -> None:
     """Sample candidates for the questions of a task, grade them, and store them."""
-    from swift_bon import collection
+    from swift_bon.collection import runs as collection
     from swift_bon.models.loading import load_head, load_model
 
     sampling: dict[str, Any] = {
@@ -114,7 +114,7 @@ def import_rollouts(
     as_json: Json = False,
 ) -> None:
     """Make a candidates file of the paper's rollouts. Needs the model's tokenizer alone."""
-    from swift_bon import rollouts
+    from swift_bon.collection import rollouts
     from swift_bon.models.loading import load_tokenizer
 
     sys.path.append("")  # a grader of one's own may lie in this folder

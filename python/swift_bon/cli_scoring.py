@@ -32,9 +32,9 @@ def score(
 ) -> None:
     """Add the scores of a reward model or of a head to each candidate of a file."""
     from swift_bon.candidates.files import check_file, read_header
-    from swift_bon.head_scores import score_with_head
+    from swift_bon.collection.head_scores import score_with_head
+    from swift_bon.collection.reward_models import load_reward_model, score_with_reward_model
     from swift_bon.models.loading import load_head, load_model
-    from swift_bon.reward_models import load_reward_model, score_with_reward_model
 
     options: dict[str, Any] = {"name": name, "batch_size": batch_size}
     given = {option: value for option, value in options.items() if value is not None}

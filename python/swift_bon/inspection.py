@@ -6,7 +6,7 @@ from pathlib import Path
 from swift_bon.candidate_table import tabulate
 from swift_bon.candidates.files import iterate_candidates
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
-from swift_bon.collection import kept_scores
+from swift_bon.collection.runs import kept_scores
 from swift_bon.generation.best_of import DEFAULT_MAX_NEW_TOKENS, sample_candidates
 from swift_bon.generation.confidence import default_window
 from swift_bon.models.identity import check_head_fits

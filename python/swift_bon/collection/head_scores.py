@@ -7,10 +7,11 @@ from pathlib import Path
 
 import torch
 
-from swift_bon.added_scores import AddedScores, add_scores
 from swift_bon.candidates.files import read_header
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.candidates.score_names import HEAD
+from swift_bon.collection.added_scores import AddedScores, add_scores
+from swift_bon.collection.score_journal import PromptScores
 from swift_bon.generation.token_scores import make_token_scores
 from swift_bon.models.forward import Response, check_candidates, num_scored_tokens, response_states
 from swift_bon.models.identity import (
@@ -20,7 +21,6 @@ from swift_bon.models.identity import (
     model_name,
 )
 from swift_bon.models.prompts import pad_token_id, render_prompts
-from swift_bon.score_journal import PromptScores
 from swift_kernels import RewardHead, score_packed
 from swift_kernels.checks import check_count
 

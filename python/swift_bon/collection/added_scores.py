@@ -25,7 +25,7 @@ from swift_bon.candidates.files import (
 )
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.candidates.score_names import HEAD, LABELS, check_score_names
-from swift_bon.score_journal import PromptScores, ScoreJournal, journal_path
+from swift_bon.collection.score_journal import PromptScores, ScoreJournal, journal_path
 from swift_bon.storage import only_run
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # it is part of a file's name

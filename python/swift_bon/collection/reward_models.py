@@ -9,12 +9,12 @@ import torch
 from jinja2 import TemplateError
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-from swift_bon.added_scores import AddedScores, add_scores
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
+from swift_bon.collection.added_scores import AddedScores, add_scores
+from swift_bon.collection.reward_forward import longest_text, next_batch, reward_forward
+from swift_bon.collection.score_journal import PromptScores
 from swift_bon.models.identity import MODEL_PATH_SNAPSHOT, model_name, weights_digest
 from swift_bon.models.memory import run_or_free
-from swift_bon.reward_forward import longest_text, next_batch, reward_forward
-from swift_bon.score_journal import PromptScores
 from swift_kernels.checks import check_count
 
 

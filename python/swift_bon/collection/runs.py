@@ -15,7 +15,6 @@ from swift_bon.candidates.files import (
 )
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.candidates.score_names import FREE_SCORES, HEAD
-from swift_bon.checks import check_limit
 from swift_bon.generation.best_of import Candidate, sample_candidates
 from swift_bon.generation.confidence import default_window
 from swift_bon.graders.registry import Grader, load_grader
@@ -206,3 +205,8 @@ def _resume(path: Path, settings: dict) -> set[str]:
     check_same_settings(earlier, settings, path, delete)
     drop_torn_line(path)
     return {prompt.id for prompt in iterate_candidates(path)}
+
+
+def check_limit(limit: int | None) -> None:
+    if limit is not None:
+        check_count(limit, "limit")
