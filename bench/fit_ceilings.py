@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from own_process import proc_number
+from swift_bon.features.store import FeatureStore
 from swift_bon.fit_options import FitOptions
 from swift_bon.head_stack import HeadStack, stack_scores
 from swift_bon.labels import RunBatch, cut_run
 from swift_bon.losses import LOSSES
 from swift_bon.reading_order import plan_epoch
-from swift_bon.store import FeatureStore
 from synthetic_store import MadeStore
 from timing import time_wall
 

@@ -20,9 +20,10 @@ from torch import Tensor
 
 from swift_bon.candidates.files import append_candidates, write_header
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
-from swift_bon.features import DTYPES, FeatureSpec, Pack
-from swift_bon.model_features import SHARD_BYTES
-from swift_bon.store_files import ShardEntry, write_index, write_shard
+from swift_bon.features.model_features import SHARD_BYTES
+from swift_bon.features.shards import Pack
+from swift_bon.features.spec import DTYPES, FeatureSpec
+from swift_bon.features.store_files import ShardEntry, write_index, write_shard
 
 MODEL = "synthetic/noise"
 SHARE_RIGHT = 0.4

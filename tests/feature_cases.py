@@ -15,11 +15,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from swift_bon import extraction, store_files
 from swift_bon.candidates.files import append_candidates, write_header
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
-from swift_bon.features import FeatureSource
-from swift_bon.model_features import ModelFeatures, feature_spec
+from swift_bon.features import extraction, store_files
+from swift_bon.features.model_features import ModelFeatures, feature_spec
+from swift_bon.features.shards import FeatureSource
 from swift_bon.models.prompts import render_prompts
 from swift_bon.tasks.registry import load_task
 from tiny_models import EOS, tiny_model, tiny_tokenizer

@@ -8,15 +8,8 @@ import torch
 from torch import Tensor
 
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
-from swift_bon.features import (
-    DTYPES,
-    FeatureSpec,
-    Moments,
-    Pack,
-    Shard,
-    divide_moments,
-    sum_moments,
-)
+from swift_bon.features.shards import Moments, Pack, Shard, divide_moments, sum_moments
+from swift_bon.features.spec import DTYPES, FeatureSpec
 from swift_bon.fit_options import FitOptions
 from swift_bon.fitting import HeadFitting
 from swift_bon.labels import LabelledPrompts

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from feature_cases import random_prompts, shared_model
-from swift_bon import basis, model_features
-from swift_bon.basis import CorrelationSketch, block_sizes, find_projection, find_scaling
-from swift_bon.model_features import ModelFeatures, feature_spec
+from swift_bon.features import basis, model_features
+from swift_bon.features.basis import CorrelationSketch, block_sizes, find_projection, find_scaling
+from swift_bon.features.model_features import ModelFeatures, feature_spec
 from tiny_models import tiny_tokenizer
 
 PROMPTS = random_prompts(50)

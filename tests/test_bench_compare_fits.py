@@ -7,7 +7,7 @@ import compare_fits
 import compare_table
 from compare_fits import Fitted, judge, mean_head
 from feature_cases import own_states, random_prompts, shared_model, write_candidates
-from swift_bon.model_features import ModelFeatures, feature_spec
+from swift_bon.features.model_features import ModelFeatures, feature_spec
 from swift_bon.statistics import auroc, picked_accuracy
 from swift_kernels import RewardHead, score_candidates
 from tiny_models import tiny_tokenizer

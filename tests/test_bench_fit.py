@@ -17,10 +17,10 @@ from oracle import WrongAnswer
 from own_process import in_own_process, proc_number
 from swift_bon import training
 from swift_bon.candidates.files import read_candidates
-from swift_bon.features import divide_moments, sum_moments
+from swift_bon.features.shards import divide_moments, sum_moments
+from swift_bon.features.store import FeatureStore
 from swift_bon.fit_options import FitOptions
 from swift_bon.fitting import HeadFitting
-from swift_bon.store import FeatureStore
 from synthetic_store import StoreSize, check_disk, make_store
 from timing import Timing
 

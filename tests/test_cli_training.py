@@ -10,8 +10,8 @@ from fit_cases import planted_prompts
 from swift_bon.candidates.files import read_candidates
 from swift_bon.cli import app
 from swift_bon.cli_training import parse_layers
+from swift_bon.features.store_files import read_index
 from swift_bon.models import loading as models
-from swift_bon.store_files import read_index
 from swift_kernels import RewardHead
 from tiny_models import tiny_model, tiny_tokenizer
 

@@ -20,11 +20,11 @@ from feature_cases import (
     with_small_shards,
     write_candidates,
 )
-from swift_bon import store_files
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
+from swift_bon.features import store_files
+from swift_bon.features.store import FeatureStore
+from swift_bon.features.store_files import read_entries
 from swift_bon.storage import file_sha256
-from swift_bon.store import FeatureStore
-from swift_bon.store_files import read_entries
 from tiny_models import EOS
 
 PROMPTS = random_prompts(60)

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from fit_cases import PlantedSource, assert_same_heads, begin_fit, run_fit
-from swift_bon.features import Shard
+from swift_bon.features.shards import Shard
 from swift_bon.fit_checkpoint import CHECKPOINT_NAME, fit_digest, load_checkpoint, save_checkpoint
 from swift_bon.fit_options import FitOptions
 from swift_bon.fitting import HeadFitting

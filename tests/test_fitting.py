@@ -8,7 +8,7 @@ import torch
 
 from fit_cases import PlantedSource, assert_same_heads, begin_fit, run_fit
 from swift_bon import fitting, reading_order
-from swift_bon.features import DEVIATION_FLOOR
+from swift_bon.features.spec import DEVIATION_FLOOR
 from swift_bon.fitting import SHIFT_INVARIANT, learning_rate_factor
 from swift_bon.losses import LOSSES
 

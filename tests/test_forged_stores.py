@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from feature_cases import extract, random_prompts, with_small_shards, write_candidates
+from swift_bon.features.store import FeatureStore
+from swift_bon.features.store_files import INDEX_NAME, PROJECTION_NAME, SHARDS_NAME, read_entries
 from swift_bon.storage import file_sha256, with_checksum
-from swift_bon.store import FeatureStore
-from swift_bon.store_files import INDEX_NAME, PROJECTION_NAME, SHARDS_NAME, read_entries
 
 PROMPTS = random_prompts(24)
 KINDS = {

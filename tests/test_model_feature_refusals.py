@@ -12,7 +12,7 @@ from feature_cases import (
     spec_of,
 )
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
-from swift_bon.projection import Projection
+from swift_bon.features.projection import Projection
 from tiny_models import EOS
 
 

@@ -14,12 +14,14 @@ from feature_cases import (
     spec_of,
     write_candidates,
 )
-from swift_bon import features as features_module
-from swift_bon import model_features, packing
-from swift_bon.features import DEVIATION_FLOOR, divide_moments, sum_moments
-from swift_bon.model_features import feature_spec, stream_features
+from swift_bon.features import model_features
+from swift_bon.features import shards as packing
+from swift_bon.features import spec as features_module
+from swift_bon.features.model_features import feature_spec, stream_features
+from swift_bon.features.projection import Projection, Scaling
+from swift_bon.features.shards import divide_moments, sum_moments
+from swift_bon.features.spec import DEVIATION_FLOOR
 from swift_bon.models import forward
-from swift_bon.projection import Projection, Scaling
 from tiny_models import tiny_tokenizer
 
 

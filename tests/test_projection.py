@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from swift_bon.features import FeatureSpec
-from swift_bon.projection import Projection, Scaling
+from swift_bon.features.projection import Projection, Scaling
+from swift_bon.features.spec import FeatureSpec
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:

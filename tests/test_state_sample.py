@@ -7,7 +7,7 @@ from feature_cases import (
     long_prompts,
     spec_of,
 )
-from swift_bon import model_features
+from swift_bon.features import model_features
 
 
 def test_moments_are_of_all_tokens_or_of_enough(monkeypatch):

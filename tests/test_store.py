@@ -18,14 +18,13 @@ from feature_cases import (
     store_of_small_shards,
     write_candidates,
 )
-from swift_bon import store
 from swift_bon.candidates.groups import groups_of
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
-from swift_bon.features import DTYPES
-from swift_bon.model_features import ModelFeatures
-from swift_bon.storage import file_sha256, with_checksum, without_checksum, write_tensors
-from swift_bon.store import FeatureStore
-from swift_bon.store_files import (
+from swift_bon.features import store
+from swift_bon.features.model_features import ModelFeatures
+from swift_bon.features.spec import DTYPES
+from swift_bon.features.store import FeatureStore
+from swift_bon.features.store_files import (
     SHARDS_NAME,
     ShardEntry,
     StoredPrompt,
@@ -35,6 +34,7 @@ from swift_bon.store_files import (
     read_entries,
     read_index,
 )
+from swift_bon.storage import file_sha256, with_checksum, without_checksum, write_tensors
 from tiny_models import EOS, tiny_tokenizer
 
 PROMPTS = random_prompts(24)
@@ -203,7 +203,7 @@ def test_tensors_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
     def fail(*args):
         raise OSError("stopped")
 
-    monkeypatch.setattr("swift_bon.store_files.os.replace", fail)
+    monkeypatch.setattr("swift_bon.features.store_files.os.replace", fail)
     with pytest.raises(OSError, match="stopped"):
         write_tensors(path, {"x": torch.zeros(3)})
     assert [file.name for file in tmp_path.iterdir()] == ["a.safetensors"]

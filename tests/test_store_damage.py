@@ -16,14 +16,9 @@ from feature_cases import (
     random_prompts,
     store_of_small_shards,
 )
+from swift_bon.features.store import FeatureStore
+from swift_bon.features.store_files import INDEX_NAME, PROJECTION_NAME, SHARDS_NAME, read_entries
 from swift_bon.storage import with_checksum
-from swift_bon.store import FeatureStore
-from swift_bon.store_files import (
-    INDEX_NAME,
-    PROJECTION_NAME,
-    SHARDS_NAME,
-    read_entries,
-)
 
 PROMPTS = random_prompts(24)
 

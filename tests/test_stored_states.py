@@ -11,12 +11,12 @@ from feature_cases import (
     write_candidates,
 )
 from swift_bon import storage as checksums
-from swift_bon import store as store_module
-from swift_bon import store_writer, stored_states
 from swift_bon.candidates.files import append_candidates
-from swift_bon.extraction import open_features, project_features
-from swift_bon.store import FeatureStore
-from swift_bon.stored_states import StoredStates
+from swift_bon.features import store as store_module
+from swift_bon.features import store_writer, stored_states
+from swift_bon.features.extraction import open_features, project_features
+from swift_bon.features.store import FeatureStore
+from swift_bon.features.stored_states import StoredStates
 
 PROMPTS = random_prompts(20)
 

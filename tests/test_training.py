@@ -10,9 +10,9 @@ from fit_cases import TRAINING, planted_prompts, with_verdicts
 from swift_bon.candidates.files import write_header
 from swift_bon.candidates.groups import groups_of
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
-from swift_bon.extraction import extract_features
+from swift_bon.features.extraction import extract_features
+from swift_bon.features.model_features import ModelFeatures, feature_spec, stream_features
 from swift_bon.labels import label_prompts
-from swift_bon.model_features import ModelFeatures, feature_spec, stream_features
 from swift_bon.statistics import auroc, picked_accuracy
 from swift_bon.tasks.registry import load_task
 from swift_bon.training import train_reward_head

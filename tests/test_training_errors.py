@@ -5,8 +5,8 @@ import pytest
 from feature_cases import extract, shared_model, write_candidates
 from fit_cases import TRAINING, PlantedSource, begin_fit, planted_prompts, with_verdicts
 from swift_bon.candidates.files import read_candidates, read_header, write_header
-from swift_bon.model_features import stream_features
-from swift_bon.store import FeatureStore
+from swift_bon.features.model_features import stream_features
+from swift_bon.features.store import FeatureStore
 from swift_bon.training import train_reward_head
 from tiny_models import tiny_tokenizer
 

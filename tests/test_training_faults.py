@@ -14,7 +14,8 @@ import torch
 
 from feature_cases import extract, write_candidates
 from fit_cases import TRAINING, planted_prompts, with_verdicts
-from swift_bon import fitting, store_files, training
+from swift_bon import fitting, training
+from swift_bon.features import store_files
 from swift_bon.fit_checkpoint import CHECKPOINT_NAME
 from swift_bon.training import train_reward_head
 

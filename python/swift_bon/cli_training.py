@@ -40,7 +40,7 @@ def extract(
     as_json: Json = False,
 ) -> None:
     """Run the model once over collected candidates and store the features of their tokens."""
-    from swift_bon.extraction import extract_features, project_features
+    from swift_bon.features.extraction import extract_features, project_features
     from swift_bon.models.loading import load_model
 
     with readable_errors():
@@ -114,7 +114,8 @@ def train(
     Takes the model once, to store the features, or not at all where they are stored. A killed run
     goes on where it stopped.
     """
-    from swift_bon import extraction, model_features, training
+    from swift_bon import training
+    from swift_bon.features import extraction, model_features
     from swift_bon.fit_options import FitOptions
     from swift_bon.models.loading import load_model
 

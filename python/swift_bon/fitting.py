@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from swift_bon.features import FeatureSource, Moments
+from swift_bon.features.shards import FeatureSource, Moments
 from swift_bon.fit_history import Fit
 from swift_bon.fit_options import FitOptions
 from swift_bon.head_stack import HeadStack, stack_scores

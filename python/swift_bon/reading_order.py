@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from swift_bon.features import FeatureSource, Pack, Shard
+from swift_bon.features.shards import FeatureSource, Pack, Shard
 from swift_bon.seeds import stream_seed
 
 WINDOW_BYTES = 2**30  # features that may be held at once

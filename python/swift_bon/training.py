@@ -12,7 +12,8 @@ import torch
 from swift_bon.candidates.files import check_has_prompts, read_header, read_labels
 from swift_bon.candidates.groups import groups_of
 from swift_bon.candidates.records import PromptLabels
-from swift_bon.features import FeatureSource, identities
+from swift_bon.features.shards import FeatureSource, identities
+from swift_bon.features.store import FeatureStore
 from swift_bon.fit_checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
 from swift_bon.fit_history import choose_fit
 from swift_bon.fit_options import FitOptions
@@ -22,7 +23,6 @@ from swift_bon.labels import LabelledPrompts, check_loss, label_prompts
 from swift_bon.models.identity import check_training_data
 from swift_bon.plotting import figure_class
 from swift_bon.storage import finite_json, write_whole
-from swift_bon.store import FeatureStore
 from swift_kernels import RewardHead
 
 # The checkpoint, and what runs that were killed while they wrote left behind.

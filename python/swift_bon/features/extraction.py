@@ -11,14 +11,14 @@ from tqdm import tqdm
 from swift_bon.candidates.files import read_candidates, read_header
 from swift_bon.candidates.groups import groups_of
 from swift_bon.candidates.records import PromptCandidates
-from swift_bon.features import DTYPES, FeatureSpec
-from swift_bon.model_features import ModelFeatures, feature_spec
+from swift_bon.features.model_features import ModelFeatures, feature_spec
+from swift_bon.features.spec import DTYPES, FeatureSpec
+from swift_bon.features.store import FeatureStore
+from swift_bon.features.store_files import INDEX_NAME, has_size, read_entries, read_index
+from swift_bon.features.store_writer import missing_prompts, write_store
+from swift_bon.features.stored_states import StoredStates
 from swift_bon.models.forward import count_scored_tokens
 from swift_bon.models.identity import check_training_data, model_name, weights_digest
-from swift_bon.store import FeatureStore
-from swift_bon.store_files import INDEX_NAME, has_size, read_entries, read_index
-from swift_bon.store_writer import missing_prompts, write_store
-from swift_bon.stored_states import StoredStates
 from swift_kernels.checks import check_choice, check_layers
 
 

@@ -11,18 +11,16 @@ from torch import Tensor
 from swift_bon.candidates.files import read_candidates, read_header
 from swift_bon.candidates.groups import groups_of
 from swift_bon.candidates.records import PromptCandidates
-from swift_bon.features import (
-    DTYPES,
-    PIECE_TOKENS,
-    SAMPLE_TOKENS,
-    FeatureSpec,
+from swift_bon.features.shards import (
+    SHARD_BYTES,
     Moments,
     Pack,
     divide_moments,
-    encode,
     identities,
+    pack_prompts,
     sum_moments,
 )
+from swift_bon.features.spec import DTYPES, PIECE_TOKENS, SAMPLE_TOKENS, FeatureSpec, encode
 from swift_bon.models.forward import (
     Response,
     ResponseStates,
@@ -32,7 +30,6 @@ from swift_bon.models.forward import (
 )
 from swift_bon.models.identity import check_training_data, context_length, model_name
 from swift_bon.models.prompts import check_prompts, pad_token_id, render_prompts
-from swift_bon.packing import SHARD_BYTES, pack_prompts
 from swift_bon.seeds import stream_seed
 from swift_kernels.checks import SCORED_TOKENS, check_choice, check_count, check_layers
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from swift_bon.features import SAMPLE_TOKENS, FeatureSpec, Pack, Shard, encode
-from swift_bon.store import FeatureStore
+from swift_bon.features.shards import Pack, Shard
+from swift_bon.features.spec import SAMPLE_TOKENS, FeatureSpec, encode
+from swift_bon.features.store import FeatureStore
 
 SAMPLE_SHARDS = 256  # enough, as each holds many prompts
 

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from swift_bon.features import DEVIATION_FLOOR, PIECE_TOKENS
-from swift_bon.projection import Projection, Scaling
+from swift_bon.features.projection import Projection, Scaling
+from swift_bon.features.spec import DEVIATION_FLOOR, PIECE_TOKENS
 from swift_kernels.checks import check_choice, check_count
 
 KINDS = ("mixed", "per_layer")

@@ -11,14 +11,13 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 from tqdm import tqdm
 
-from swift_bon.basis import block_sizes, find_projection, find_scaling
 from swift_bon.candidates.records import PromptCandidates
-from swift_bon.features import DTYPES, FeatureSpec, Pack, Shard
-from swift_bon.model_features import SHARD_BYTES
-from swift_bon.models.forward import count_scored_tokens
-from swift_bon.storage import check_same_settings
-from swift_bon.store import FeatureStore
-from swift_bon.store_files import (
+from swift_bon.features.basis import block_sizes, find_projection, find_scaling
+from swift_bon.features.model_features import SHARD_BYTES
+from swift_bon.features.shards import Pack, Shard
+from swift_bon.features.spec import DTYPES, FeatureSpec
+from swift_bon.features.store import FeatureStore
+from swift_bon.features.store_files import (
     INDEX_NAME,
     ShardEntry,
     check_same_tokens,
@@ -29,6 +28,8 @@ from swift_bon.store_files import (
     write_index,
     write_shard,
 )
+from swift_bon.models.forward import count_scored_tokens
+from swift_bon.storage import check_same_settings
 
 DISK_RESERVE_BYTES = 2**26  # for the index, and for others
 MOMENT_BYTES = 16  # of each number in each shard

@@ -12,13 +12,11 @@ so that fitting never holds more than a few shards, wherever they come from.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from swift_bon.candidates.records import PromptCandidates, PromptLabels
-from swift_bon.projection import Projection, Scaling
+from swift_bon.features.projection import Projection, Scaling
 from swift_kernels import RewardHead
 from swift_kernels.checks import check_layers
 
@@ -151,67 +149,3 @@ def _encode_piece(layers: Sequence[Tensor], spec: FeatureSpec) -> Tensor:
             f"{what} {float(values.abs().max()):.3g}, more than {spec.dtype} can hold; {remedy}"
         )
     return encoded
-
-
-class Shard(NamedTuple):
-    """Prompts that are read together, in packed order."""
-
-    prompts: list[int]  # position of each among the prompts; -1 for one that is not wanted
-    num_candidates: list[int]  # of each
-    num_tokens: int
-
-
-class Pack(NamedTuple):
-    """Features of the candidates of one shard, one token after the other.
-
-    Candidate m has the rows from `offsets[m]` to `offsets[m + 1]`.
-    """
-
-    states: Tensor  # [tokens, D] in the dtype of the spec
-    offsets: Tensor  # [M + 1] int64
-
-
-class Moments(NamedTuple):
-    """Of each feature over some tokens."""
-
-    mean: Tensor  # [D] float32
-    deviation: Tensor  # [D] float32
-
-
-def identities(prompts: Sequence[PromptCandidates | PromptLabels]) -> list[tuple[str, str]]:
-    """Id and digest of each prompt: what features and labels are matched by."""
-    return [(prompt.id, prompt.digest) for prompt in prompts]
-
-
-class FeatureSource(Protocol):
-    """Where features come from."""
-
-    spec: FeatureSpec
-    shards: list[Shard]
-    identities: list[tuple[str, str]]  # of the prompts, by position
-
-    def read(self, shard: int, wanted: Sequence[bool] | None = None) -> Pack:
-        """The features of a shard; rows of prompts that are not wanted may hold anything."""
-
-    def moments(self) -> Moments:
-        """To standardise by: over all tokens, or over a sample."""
-
-    def will_read(self, shard: int) -> None:
-        """A hint."""
-
-
-def sum_moments(states: Tensor) -> Tensor:
-    """Sums over the tokens of each number and of its square, float64 `[2, D]`."""
-    sums = torch.zeros(2, states.shape[1], dtype=torch.float64)
-    for rows in states.split(1024):
-        values = rows.float()
-        sums[0] += values.sum(dim=0)
-        sums[1] += values.square().sum(dim=0)
-    return sums
-
-
-def divide_moments(sums: Tensor, num_tokens: int) -> Moments:
-    """From `sum_moments` of all of them."""
-    mean, square = sums / num_tokens
-    variance = (square - mean.square()).clamp(min=0)
-    return Moments(mean.float(), variance.sqrt().clamp(min=DEVIATION_FLOOR).float())

@@ -9,9 +9,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from swift_bon.candidates.records import PromptCandidates, PromptLabels
-from swift_bon.features import DTYPES, Moments, Pack, Shard, divide_moments, identities
+from swift_bon.features.shards import Moments, Pack, Shard, divide_moments, identities
+from swift_bon.features.spec import DTYPES
+from swift_bon.features.store_files import ShardEntry, check_same_tokens, read_entries, read_index
 from swift_bon.storage import MAKE_AGAIN, START_OVER, check_file, check_sha256, tensor_sha256
-from swift_bon.store_files import ShardEntry, check_same_tokens, read_entries, read_index
 
 
 class FeatureStore:

@@ -21,8 +21,9 @@ import torch
 from safetensors.torch import load_file
 
 from swift_bon.candidates.records import PromptCandidates
-from swift_bon.features import FeatureSpec, Pack, sum_moments
-from swift_bon.projection import Projection, Scaling
+from swift_bon.features.projection import Projection, Scaling
+from swift_bon.features.shards import Pack, sum_moments
+from swift_bon.features.spec import FeatureSpec
 from swift_bon.storage import (
     MAKE_AGAIN,
     START_OVER,
