@@ -22,10 +22,10 @@ from swift_bon.candidates.files import read_candidates
 from swift_bon.features.extraction import extract_features, project_features
 from swift_bon.features.model_features import ModelFeatures, stream_features
 from swift_bon.features.store import FeatureStore
+from swift_bon.fitting.training import train_reward_head
 from swift_bon.models.loading import load_model
 from swift_bon.statistics import auroc, picked_accuracy
 from swift_bon.statistics.resampling import Bootstrap
-from swift_bon.training import train_reward_head
 from swift_kernels import RewardHead, score_packed
 
 NAME = "compare_fits"

@@ -30,8 +30,8 @@ from oracle import WrongAnswer
 from own_process import in_own_process
 from records import add_out_argument
 from script import Script
-from swift_bon import training
-from swift_bon.fitting import HeadFitting
+from swift_bon.fitting import training
+from swift_bon.fitting.fitting import HeadFitting
 from synthetic_store import MadeStore, StoreSize, check_disk, make_store
 
 SIGNAL = 4.0  # the best AUROC is 0.998, a fit to 2,000 candidates reaches 0.97

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from own_process import proc_number
 from swift_bon.features.store import FeatureStore
-from swift_bon.fit_options import FitOptions
-from swift_bon.head_stack import HeadStack, stack_scores
-from swift_bon.labels import RunBatch, cut_run
-from swift_bon.losses import LOSSES
-from swift_bon.reading_order import plan_epoch
+from swift_bon.fitting.head_stack import HeadStack, stack_scores
+from swift_bon.fitting.labels import RunBatch, cut_run
+from swift_bon.fitting.losses import LOSSES
+from swift_bon.fitting.options import FitOptions
+from swift_bon.fitting.reading_order import plan_epoch
 from synthetic_store import MadeStore
 from timing import time_wall
 

@@ -15,12 +15,12 @@ from fit_ceilings import arithmetic_s, cold_read_s, fetched_bytes, read_s
 from fit_table import render
 from oracle import WrongAnswer
 from own_process import in_own_process, proc_number
-from swift_bon import training
 from swift_bon.candidates.files import read_candidates
 from swift_bon.features.shards import divide_moments, sum_moments
 from swift_bon.features.store import FeatureStore
-from swift_bon.fit_options import FitOptions
-from swift_bon.fitting import HeadFitting
+from swift_bon.fitting import training
+from swift_bon.fitting.fitting import HeadFitting
+from swift_bon.fitting.options import FitOptions
 from synthetic_store import StoreSize, check_disk, make_store
 from timing import Timing
 

@@ -9,9 +9,14 @@ from safetensors.torch import save_file
 
 from fit_cases import PlantedSource, assert_same_heads, begin_fit, run_fit
 from swift_bon.features.shards import Shard
-from swift_bon.fit_checkpoint import CHECKPOINT_NAME, fit_digest, load_checkpoint, save_checkpoint
-from swift_bon.fit_options import FitOptions
-from swift_bon.fitting import HeadFitting
+from swift_bon.fitting.checkpoint import (
+    CHECKPOINT_NAME,
+    fit_digest,
+    load_checkpoint,
+    save_checkpoint,
+)
+from swift_bon.fitting.fitting import HeadFitting
+from swift_bon.fitting.options import FitOptions
 
 SETTINGS = {"learning_rates": (0.03, 0.01), "seeds": (0, 1), "epochs": 4, "loss": "pairwise"}
 

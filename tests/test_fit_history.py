@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from fit_cases import PlantedSource, begin_fit
-from swift_bon import fitting
-from swift_bon.fit_history import Fit, choose_fit
-from swift_bon.fit_options import FitOptions
+from swift_bon.fitting import fitting as fitting
+from swift_bon.fitting.history import Fit, choose_fit
+from swift_bon.fitting.options import FitOptions
 
 NAN, INF = math.nan, math.inf
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
-from swift_bon.fit_options import FitOptions
+from swift_bon.fitting.options import FitOptions
 
 NAN, INF = float("nan"), float("inf")
 

@@ -7,7 +7,8 @@ import sys
 import pytest
 from matplotlib.image import imread
 
-from swift_bon.fit_report import draw_curves, model_card, plot_curves
+from swift_bon.fitting.curves import draw_curves, plot_curves
+from swift_bon.fitting.model_card import model_card
 from swift_bon.plotting import COLOURS
 
 NAN = float("nan")
@@ -267,7 +268,7 @@ def test_card_follows_the_options(changes, phrase):
 
 
 def test_card_knows_every_loss():
-    from swift_bon.losses import LOSSES
+    from swift_bon.fitting.losses import LOSSES
 
     for name in LOSSES:
         assert f"Loss: `{name}`, " in card(loss=name)

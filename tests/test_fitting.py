@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from fit_cases import PlantedSource, assert_same_heads, begin_fit, run_fit
-from swift_bon import fitting, reading_order
 from swift_bon.features.spec import DEVIATION_FLOOR
-from swift_bon.fitting import SHIFT_INVARIANT, learning_rate_factor
-from swift_bon.losses import LOSSES
+from swift_bon.fitting import fitting as fitting
+from swift_bon.fitting import reading_order
+from swift_bon.fitting.fitting import SHIFT_INVARIANT, learning_rate_factor
+from swift_bon.fitting.losses import LOSSES
 
 
 def prompt_loss(name: str, s, y, alpha: float):

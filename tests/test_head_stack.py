@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from reference_inputs import BACKENDS, DEVICE, assert_accurate, cumulative_lengths
-from swift_bon.head_stack import INITIAL_SCALE, HeadStack, stack_scores
+from swift_bon.fitting.head_stack import INITIAL_SCALE, HeadStack, stack_scores
 from swift_kernels import RewardHead, reference, score_packed
 
 pytestmark = pytest.mark.parametrize("gated", [True, False], ids=["gated", "ungated"])

@@ -9,8 +9,8 @@ import torch
 from fit_cases import PlantedSource
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.features.shards import Pack, Shard
-from swift_bon.labels import cut_run, label_prompts
-from swift_bon.reading_order import Run
+from swift_bon.fitting.labels import cut_run, label_prompts
+from swift_bon.fitting.reading_order import Run
 
 BOTH, RIGHT, WRONG = (True, False), (True, True), (False, False)
 

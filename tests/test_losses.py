@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from swift_bon import losses
-from swift_bon.losses import DEFAULT_ALPHA, LOSSES
+from swift_bon.fitting import losses
+from swift_bon.fitting.losses import DEFAULT_ALPHA, LOSSES
 
 NAN, INF = float("nan"), float("inf")
 ALPHA = 0.7  # soft enough that a wrong candidate has a visible share of the target

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fit_cases import PlantedSource
-from swift_bon import reading_order
 from swift_bon.features.shards import Shard
-from swift_bon.reading_order import Reader, Run, count_wanted, plan_epoch
+from swift_bon.fitting import reading_order
+from swift_bon.fitting.reading_order import Reader, Run, count_wanted, plan_epoch
 
 TOKEN_BYTES = 10
 

@@ -12,10 +12,10 @@ from swift_bon.candidates.groups import groups_of
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.features.extraction import extract_features
 from swift_bon.features.model_features import ModelFeatures, feature_spec, stream_features
-from swift_bon.labels import label_prompts
+from swift_bon.fitting.labels import label_prompts
+from swift_bon.fitting.training import train_reward_head
 from swift_bon.statistics import auroc, picked_accuracy
 from swift_bon.tasks.registry import load_task
-from swift_bon.training import train_reward_head
 from swift_kernels import RewardHead, score_candidates
 from tiny_models import tiny_tokenizer
 

@@ -7,7 +7,7 @@ from fit_cases import TRAINING, PlantedSource, begin_fit, planted_prompts, with_
 from swift_bon.candidates.files import read_candidates, read_header, write_header
 from swift_bon.features.model_features import stream_features
 from swift_bon.features.store import FeatureStore
-from swift_bon.training import train_reward_head
+from swift_bon.fitting.training import train_reward_head
 from tiny_models import tiny_tokenizer
 
 SETTINGS = {**TRAINING, "epochs": 2, "batch_size": 32}

@@ -14,10 +14,11 @@ import torch
 
 from feature_cases import extract, write_candidates
 from fit_cases import TRAINING, planted_prompts, with_verdicts
-from swift_bon import fitting, training
 from swift_bon.features import store_files
-from swift_bon.fit_checkpoint import CHECKPOINT_NAME
-from swift_bon.training import train_reward_head
+from swift_bon.fitting import fitting as fitting
+from swift_bon.fitting import training
+from swift_bon.fitting.checkpoint import CHECKPOINT_NAME
+from swift_bon.fitting.training import train_reward_head
 
 SETTINGS = {**TRAINING, "learning_rates": (0.03, 0.01), "epochs": 3, "batch_size": 32}
 
@@ -52,7 +53,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def start_training(*args, **faults) -> str:
     """In a process of its own, to its end: how it ended."""
     context = multiprocessing.get_context("forkserver")  # imports once, then forks
-    context.set_forkserver_preload(["swift_bon.training", "matplotlib.figure"])
+    context.set_forkserver_preload(["swift_bon.fitting.training", "matplotlib.figure"])
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_train_with_faults, args=(sender, args, faults))
     process.start()

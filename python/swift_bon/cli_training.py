@@ -114,9 +114,9 @@ def train(
     Takes the model once, to store the features, or not at all where they are stored. A killed run
     goes on where it stopped.
     """
-    from swift_bon import training
     from swift_bon.features import extraction, model_features
-    from swift_bon.fit_options import FitOptions
+    from swift_bon.fitting import training
+    from swift_bon.fitting.options import FitOptions
     from swift_bon.models.loading import load_model
 
     with readable_errors():

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from swift_bon.fit_options import FitOptions
+from swift_bon.fitting.options import FitOptions
 
 
 @dataclass

@@ -9,12 +9,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from swift_bon.features.shards import FeatureSource, Moments
-from swift_bon.fit_history import Fit
-from swift_bon.fit_options import FitOptions
-from swift_bon.head_stack import HeadStack, stack_scores
-from swift_bon.labels import LabelledPrompts, RunBatch, cut_run, nothing_to_learn
-from swift_bon.losses import LOSSES
-from swift_bon.reading_order import Reader, Run, plan_epoch
+from swift_bon.fitting.head_stack import HeadStack, stack_scores
+from swift_bon.fitting.history import Fit
+from swift_bon.fitting.labels import LabelledPrompts, RunBatch, cut_run, nothing_to_learn
+from swift_bon.fitting.losses import LOSSES
+from swift_bon.fitting.options import FitOptions
+from swift_bon.fitting.reading_order import Reader, Run, plan_epoch
 from swift_bon.statistics import auroc, picked_accuracy
 from swift_kernels import RewardHead
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from swift_bon.candidates.records import PromptCandidates, PromptLabels
 from swift_bon.features.shards import Pack, Shard
-from swift_bon.losses import LOSSES
-from swift_bon.reading_order import Run
+from swift_bon.fitting.losses import LOSSES
+from swift_bon.fitting.reading_order import Run
 from swift_bon.seeds import split_rank
 
 

@@ -14,12 +14,13 @@ from swift_bon.candidates.groups import groups_of
 from swift_bon.candidates.records import PromptLabels
 from swift_bon.features.shards import FeatureSource, identities
 from swift_bon.features.store import FeatureStore
-from swift_bon.fit_checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
-from swift_bon.fit_history import choose_fit
-from swift_bon.fit_options import FitOptions
-from swift_bon.fit_report import model_card, plot_curves
-from swift_bon.fitting import HeadFitting
-from swift_bon.labels import LabelledPrompts, check_loss, label_prompts
+from swift_bon.fitting.checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
+from swift_bon.fitting.curves import plot_curves
+from swift_bon.fitting.fitting import HeadFitting
+from swift_bon.fitting.history import choose_fit
+from swift_bon.fitting.labels import LabelledPrompts, check_loss, label_prompts
+from swift_bon.fitting.model_card import model_card
+from swift_bon.fitting.options import FitOptions
 from swift_bon.models.identity import check_training_data
 from swift_bon.plotting import figure_class
 from swift_bon.storage import finite_json, write_whole

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
-from swift_bon.losses import DEFAULT_ALPHA, LOSSES
+from swift_bon.fitting.losses import DEFAULT_ALPHA, LOSSES
 from swift_kernels.checks import check_choice, check_count, check_flag
 
 LEARNING_RATE = 2.0  # of one number; 0.088 for 512
