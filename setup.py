@@ -46,7 +46,7 @@ setup(
         "swift_kernels",
         "swift_bon",
         "swift_bon.graders",
-        "swift_bon.page",
+        "swift_bon.evaluation.page",
         "swift_bon.statistics",
         "swift_bon.tasks",
     ],
@@ -54,7 +54,7 @@ setup(
     package_data={
         "swift_kernels": ["py.typed"],
         "swift_bon": ["py.typed", "trained_heads/*/*"],
-        "swift_bon.page": ["*.html", "*.css", "*.js"],
+        "swift_bon.evaluation.page": ["*.html", "*.css", "*.js"],
     },
     install_requires=[*KERNELS, *TRITON],
     extras_require={

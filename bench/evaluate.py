@@ -10,9 +10,9 @@ from rich.console import Console
 
 from machine import machine
 from records import add_out_argument, print_record, write_record
-from swift_bon import evaluation
-from swift_bon.accuracy_plot import plot_accuracy
-from swift_bon.evaluation_tables import print_evaluation
+from swift_bon.evaluation import comparison as evaluation
+from swift_bon.evaluation.accuracy_plot import plot_accuracy
+from swift_bon.evaluation.terminal_tables import print_evaluation
 
 NAME = "evaluate_basics_test"
 

@@ -20,7 +20,7 @@ from machine import machine
 from records import add_run_arguments, print_record, save_record
 from swift_bon.candidates.files import replace_candidates, write_header
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate, TokenScores
-from swift_bon.reports import report_files
+from swift_bon.evaluation.reports import report_files
 
 NAME = "evaluation_speed"
 NUM_TOKENS = 300  # of a candidate

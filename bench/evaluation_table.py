@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from swift_bon.evaluation_tables import p_text
+from swift_bon.evaluation.terminal_tables import p_text
 from table_texts import machine_line, markdown_table
 
 COMPARED = "mean_logprob"  # the free baseline that the sentence below the table names

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate, TokenScores
-from swift_bon.page.levels import ALPHABET
+from swift_bon.evaluation.page.levels import ALPHABET
 
 NAN = float("nan")
 HOSTILE = {

@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 from matplotlib.image import imread
 
 from page_cases import HOSTILE, METHODS, NAN, make_curve, make_record
-from swift_bon.accuracy_plot import draw_accuracy, plot_accuracy
+from swift_bon.evaluation.accuracy_plot import draw_accuracy, plot_accuracy
 from swift_bon.plotting import COLOURS, GREY
 
 

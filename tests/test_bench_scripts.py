@@ -19,7 +19,7 @@ from gpu import Part, run_parts
 from oracle import WrongAnswer
 from script import Script
 from swift_bon.candidates.files import append_candidates
-from swift_bon.evaluation import evaluate_candidates
+from swift_bon.evaluation.comparison import evaluate_candidates
 from swift_kernels import RewardHead, RunningScore
 
 

@@ -6,7 +6,7 @@ import pytest
 
 import tables
 from evaluation_cases import random_prompts
-from swift_bon.evaluation import evaluate_candidates
+from swift_bon.evaluation.comparison import evaluate_candidates
 from tables import NOT_MEASURED, README, TABLES, rewrite
 
 CPU = {

@@ -2,8 +2,8 @@
 
 import pytest
 
-from swift_bon.candidate_table import tabulate
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
+from swift_bon.evaluation.candidate_table import tabulate
 from swift_bon.statistics.votes import NO_ANSWER
 
 NAN = float("nan")

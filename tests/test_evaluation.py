@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from evaluation_cases import PROMPTS, prompt, random_prompts
-from swift_bon import evaluation_record
-from swift_bon.candidate_table import tabulate
 from swift_bon.candidates.files import append_candidates, write_header
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.candidates.score_names import RECORD_FIELDS
-from swift_bon.evaluation import default_pairs, evaluate, evaluate_candidates
+from swift_bon.evaluation import record as evaluation_record
+from swift_bon.evaluation.candidate_table import tabulate
+from swift_bon.evaluation.comparison import default_pairs, evaluate, evaluate_candidates
 from swift_bon.statistics import (
     Bootstrap,
     auroc,

@@ -9,7 +9,7 @@ import torch
 from evaluation_cases import random_prompts
 from swift_bon import best_of_n
 from swift_bon.candidates.files import append_candidates
-from swift_bon.inspection import inspect_prompt, inspect_stored
+from swift_bon.evaluation.inspection import inspect_prompt, inspect_stored
 from swift_kernels import RewardHead
 from tiny_models import tiny_model, tiny_tokenizer
 

@@ -8,8 +8,8 @@ import re
 import pytest
 
 from page_cases import HOSTILE, METHODS, Page, make_candidate, make_prompt, make_record
-from swift_bon.page import render_page
-from swift_bon.page.formats import clean, escape, to_json
+from swift_bon.evaluation.page import render_page
+from swift_bon.evaluation.page.formats import clean, escape, to_json
 
 PICKS = {"swift": [1], "mean_logprob": [0]}
 

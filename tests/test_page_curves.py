@@ -6,9 +6,9 @@ from importlib import resources
 import pytest
 
 from page_cases import METHODS, NAN, make_curve, make_record
-from swift_bon.page import render_page
-from swift_bon.page.emphasis import banded_of, colours_of, looks_of, spread
-from swift_bon.page.frame import Frame, draw_curve, ticks
+from swift_bon.evaluation.page import render_page
+from swift_bon.evaluation.page.emphasis import banded_of, colours_of, looks_of, spread
+from swift_bon.evaluation.page.frame import Frame, draw_curve, ticks
 
 
 def curve_groups(html: str, kind: str) -> dict[str, str]:
@@ -102,7 +102,7 @@ def test_a_single_k_is_a_point():
 
 def colours(scheme: str) -> dict[str, tuple[float, ...]]:
     """Name -> red, green, blue of a custom property of the style, in one of the two schemes."""
-    style = resources.files("swift_bon.page").joinpath("page.css").read_text()
+    style = resources.files("swift_bon.evaluation.page").joinpath("page.css").read_text()
     block = style.split("prefers-color-scheme: dark")[scheme == "dark"].split("}")[0]
     found = {
         name: tuple(int(digits[at : at + 2], 16) for at in (0, 2, 4))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from page_cases import NAN, unpack_lengths
-from swift_bon.page.levels import (
+from swift_bon.evaluation.page.levels import (
     ALPHABET,
     Scale,
     gate_scale,

@@ -15,7 +15,7 @@ from page_cases import (
     unpack_lengths,
 )
 from swift_bon.candidates.records import StoredCandidate, TokenScores
-from swift_bon.page import render_page
+from swift_bon.evaluation.page import render_page
 
 
 def render(prompts, picks=None, **options) -> Page:

@@ -3,7 +3,7 @@
 import pytest
 
 from page_cases import make_record, words
-from swift_bon.page.summary import summary_section
+from swift_bon.evaluation.page.summary import summary_section
 
 LEAD = "SWIFT's pick is right for .385 of the questions (.337 to .435)"
 

@@ -5,9 +5,9 @@ import re
 import pytest
 
 from page_cases import METHODS, NAN, Page, make_prompt, make_record, words
-from swift_bon.page import render_page
-from swift_bon.page.formats import p_value, share, short, signed
-from swift_bon.page.tables import curve_table, method_table
+from swift_bon.evaluation.page import render_page
+from swift_bon.evaluation.page.formats import p_value, share, short, signed
+from swift_bon.evaluation.page.tables import curve_table, method_table
 
 
 def cells(html: str) -> dict[str, list[str]]:

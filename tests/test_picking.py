@@ -11,8 +11,8 @@ from brute_force import (
     pick_highest,
 )
 from evaluation_cases import PROMPTS, prompt, random_prompts
-from swift_bon.candidate_table import tabulate
-from swift_bon.picking import NO_PICK, first_best, pick_with_all_methods
+from swift_bon.evaluation.candidate_table import tabulate
+from swift_bon.evaluation.picking import NO_PICK, first_best, pick_with_all_methods
 
 PAIRS = [("swift", "mean_logprob")]
 NAN, INF = float("nan"), float("inf")

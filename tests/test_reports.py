@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from evaluation_cases import PROMPTS, random_prompts
-from swift_bon import reports
 from swift_bon.candidates.files import append_candidates, write_header
-from swift_bon.evaluation import evaluate
-from swift_bon.reports import report, report_files
+from swift_bon.evaluation import reports
+from swift_bon.evaluation.comparison import evaluate
+from swift_bon.evaluation.reports import report, report_files
 
 
 @pytest.fixture

@@ -9,15 +9,15 @@ except ModuleNotFoundError as error:
 
 from swift_bon.collection.head_scores import score_with_head
 from swift_bon.collection.reward_models import load_reward_model, score_with_reward_model
-from swift_bon.evaluation import evaluate
+from swift_bon.evaluation.comparison import evaluate
+from swift_bon.evaluation.inspection import inspect_prompt
+from swift_bon.evaluation.reports import report
 from swift_bon.features.extraction import extract_features, project_features
 from swift_bon.features.model_features import stream_features
 from swift_bon.fitting.training import train_reward_head
 from swift_bon.generation.best_of import BestOfN, Candidate, best_of_n
 from swift_bon.generation.decoding import BestOfNDecoding, BestOfNOutput
-from swift_bon.inspection import inspect_prompt
 from swift_bon.models.loading import load_model
-from swift_bon.reports import report
 
 __all__ = [
     "BestOfN",

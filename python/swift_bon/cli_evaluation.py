@@ -41,8 +41,9 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Accuracy of each way to pick one of k, with paired intervals; a report with a page."""
-    from swift_bon import evaluation, reports
-    from swift_bon.evaluation_tables import print_evaluation
+    from swift_bon.evaluation import comparison as evaluation
+    from swift_bon.evaluation import reports
+    from swift_bon.evaluation.terminal_tables import print_evaluation
 
     with readable_errors():
         settings: dict[str, Any] = {
@@ -84,7 +85,7 @@ def inspect(
     as_json: Json = False,
 ) -> None:
     """Write a page of one prompt's candidates, each token coloured by its reward and its gate."""
-    from swift_bon import inspection
+    from swift_bon.evaluation import inspection
     from swift_bon.models.loading import load_head, load_model
     from swift_bon.storage import write_whole
 

@@ -12,7 +12,7 @@ from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.candidates.score_names import label
 from swift_bon.checks import check_count_of_questions
 from swift_bon.collection.runs import SAMPLING_DEFAULTS, grade_candidates, sample_questions
-from swift_bon.evaluation import evaluate_candidates
+from swift_bon.evaluation.comparison import evaluate_candidates
 from swift_bon.generation.best_of import pick_best
 from swift_bon.models.identity import check_head_fits, model_name
 from swift_bon.tasks import Question

@@ -2,8 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from swift_bon.page.emphasis import best_of, methods_of
-from swift_bon.page.formats import escape, finite, interval, p_value, share, signed
+from swift_bon.evaluation.page.emphasis import best_of, methods_of
+from swift_bon.evaluation.page.formats import escape, finite, interval, p_value, share, signed
 from swift_bon.statistics.resampling import FEW_GROUPS
 
 ALWAYS = ("mean_logprob", "majority_vote", "random")  # whom SWIFT's pick is held against

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from swift_bon.candidates.score_names import label
-from swift_bon.page.formats import finite
+from swift_bon.evaluation.page.formats import finite
 
 # A method keeps its colour from one picture to the next: a position in fit_report.COLOURS.
 NAMED = {"swift": 0, "mean_logprob": 1, "majority_vote": 2, "swift_vote": 3}

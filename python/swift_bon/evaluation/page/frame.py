@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from swift_bon.page.formats import finite
+from swift_bon.evaluation.page.formats import finite
 
 LOG_SCALE_FROM = 16  # times as many candidates: equal steps would crowd the first few
 TICK_GAP = 24  # between the middles of two numbers below the plot

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
-from swift_bon.page.formats import clean, finite, to_json, visible
-from swift_bon.page.levels import (
+from swift_bon.evaluation.page.formats import clean, finite, to_json, visible
+from swift_bon.evaluation.page.levels import (
     ALPHABET,
     NOT_SCORED,
     Scale,

@@ -5,9 +5,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-from swift_bon.page.emphasis import banded_of, bounds_of, colours_of, methods_of, spread
-from swift_bon.page.formats import clean, finite, share, short
-from swift_bon.page.frame import is_log
+from swift_bon.evaluation.page.emphasis import banded_of, bounds_of, colours_of, methods_of, spread
+from swift_bon.evaluation.page.formats import clean, finite, share, short
+from swift_bon.evaluation.page.frame import is_log
 from swift_bon.plotting import COLOURS, DARK, DASHES, GREY, figure_class
 from swift_bon.storage import write_whole
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from swift_bon.candidate_table import CandidateTable
 from swift_bon.candidates.score_names import (
     FREE_SCORES,
     HEAD,
@@ -21,6 +20,7 @@ from swift_bon.candidates.score_names import (
     score_family,
     vote_label,
 )
+from swift_bon.evaluation.candidate_table import CandidateTable
 from swift_bon.statistics.best_of_k import best_of_k_accuracy, pass_at_k
 from swift_bon.statistics.blend import cross_validated_blend
 from swift_bon.statistics.combination import combine_by_rank, combine_by_scaling

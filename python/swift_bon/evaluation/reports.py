@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from swift_bon.candidates.files import header_path, iterate_candidates
-from swift_bon.evaluation import evaluate_file
+from swift_bon.evaluation.comparison import evaluate_file
 from swift_bon.plotting import figure_class
 from swift_bon.statistics.resampling import NUM_DRAWS
 from swift_bon.storage import finite_json, write_whole
@@ -42,8 +42,8 @@ def report(
         FileNotFoundError, ValueError: from `evaluate`, or a file would take the candidates' place.
     """
     figure_class()  # a missing matplotlib is said before anything takes time
-    from swift_bon.accuracy_plot import plot_accuracy
-    from swift_bon.page import render_page
+    from swift_bon.evaluation.accuracy_plot import plot_accuracy
+    from swift_bon.evaluation.page import render_page
 
     path = Path(path)
     files = report_files(path, output)

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from swift_bon.page.emphasis import banded_of, looks_of, methods_of, spread
-from swift_bon.page.formats import escape, finite, share, short
-from swift_bon.page.frame import Frame, draw_axes, draw_curve, ticks
+from swift_bon.evaluation.page.emphasis import banded_of, looks_of, methods_of, spread
+from swift_bon.evaluation.page.formats import escape, finite, share, short
+from swift_bon.evaluation.page.frame import Frame, draw_axes, draw_curve, ticks
 
 LABEL_GAP = 17.0  # between the baselines of two labels
 LEFT, TOP = 40, 12  # room for the numbers at the side, and for half a number above

@@ -25,9 +25,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from swift_bon.candidate_table import CandidateTable
 from swift_bon.candidates.score_names import HEAD
-from swift_bon.picking import NO_PICK, Method
+from swift_bon.evaluation.candidate_table import CandidateTable
+from swift_bon.evaluation.picking import NO_PICK, Method
 from swift_bon.statistics import auroc, auroc_within, calibration
 from swift_bon.statistics.resampling import (
     CHUNK_ELEMENTS,

@@ -6,10 +6,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from swift_bon.evaluation.page.formats import signed
+
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 NOT_SCORED = " "
 TOP = len(ALPHABET) - 1
 TAIL = 0.01  # of the values on each side that a colour scale leaves out: a few would dim the rest
+
+HINT = (
+    '<p class="legend-note">These candidates have no rewards and gates by token. '
+    "<code>swift-bon score FILE --head HEAD</code> adds them.</p>"
+)
 
 
 class Scale(NamedTuple):
@@ -98,3 +105,30 @@ def _tails(found: Tensor) -> tuple[float, float]:
     ordered = found.sort().values
     skipped = int(TAIL * (len(ordered) - 1))
     return float(ordered[skipped]), float(ordered[len(ordered) - 1 - skipped])
+
+
+def legend(rewards: Scale | None, gates: Scale | None) -> str:
+    """One line for each choice of the switch; the style shows that of the choice made."""
+    if rewards is None and gates is None:
+        return HINT
+    lines = [
+        _line("reward", rewards, "reward of the token; no colour at the mean of this page"),
+        _line("gate", gates, "gate: how much the token counts"),
+        _line("both", rewards, "reward by colour, its share in the score (gate) by strength"),
+    ]
+    return f'<div class="legends">{"".join(lines)}</div>'
+
+
+def _line(kind: str, scale: Scale | None, caption: str) -> str:
+    if scale is None:
+        return f'<p class="legend" data-for="{kind}"><span>not scored</span></p>'
+    if kind == "gate":
+        low, middle, high = f"≤ {scale.low:.2f}", "", f"≥ {scale.high:.2f}"
+    else:
+        low, middle, high = (signed(value, 2).lstrip("±") for value in scale)
+        low, high = f"≤ {low}", f"≥ {high}"
+    return (
+        f'<p class="legend" data-for="{kind}"><span class="scale"><span>{low}</span>'
+        f'<span class="ramp ramp-{kind}">{middle}</span><span>{high}</span></span>'
+        f'<span class="caption">{caption}</span></p>'
+    )

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from swift_bon.page.emphasis import looks_of, methods_of
-from swift_bon.page.formats import DASH, escape, finite, interval, p_value, share, signed
-from swift_bon.page.summary import confidence_of, difference
+from swift_bon.evaluation.page.emphasis import looks_of, methods_of
+from swift_bon.evaluation.page.formats import DASH, escape, finite, interval, p_value, share, signed
+from swift_bon.evaluation.page.summary import confidence_of, difference
 
 BAR_WIDTH, BAR_HEIGHT = 150, 14
 

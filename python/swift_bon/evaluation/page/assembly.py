@@ -9,14 +9,14 @@ from typing import Any
 
 from swift_bon.candidates.records import PromptCandidates
 from swift_bon.candidates.score_names import label
-from swift_bon.page.calibration import calibration_section
-from swift_bon.page.curves import curves_section
-from swift_bon.page.emphasis import methods_of
-from swift_bon.page.formats import clean, escape
-from swift_bon.page.legend import legend
-from swift_bon.page.questions import PackedQuestions, pack_questions
-from swift_bon.page.summary import facts, footer, summary_section
-from swift_bon.page.tables import curve_table, method_table
+from swift_bon.evaluation.page.calibration import calibration_section
+from swift_bon.evaluation.page.curves import curves_section
+from swift_bon.evaluation.page.emphasis import methods_of
+from swift_bon.evaluation.page.formats import clean, escape
+from swift_bon.evaluation.page.levels import legend
+from swift_bon.evaluation.page.questions import PackedQuestions, pack_questions
+from swift_bon.evaluation.page.summary import facts, footer, summary_section
+from swift_bon.evaluation.page.tables import curve_table, method_table
 
 STYLES = ("page.css", "curves.css", "tables.css", "switch.css", "list.css", "candidates.css")
 SCRIPTS = ("tokens.js", "candidates.js", "questions.js", "highlight.js")
@@ -120,7 +120,7 @@ def _notice(questions: PackedQuestions) -> str:
 
 
 def _read(names: Iterable[str]) -> str:
-    folder = resources.files("swift_bon.page")
+    folder = resources.files("swift_bon.evaluation.page")
     return "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
 
 

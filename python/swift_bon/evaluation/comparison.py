@@ -4,13 +4,13 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from swift_bon.candidate_table import CandidateTable, tabulate
 from swift_bon.candidates.files import header_path, iterate_candidates, read_header
 from swift_bon.candidates.groups import groups_of
 from swift_bon.candidates.records import PromptCandidates
 from swift_bon.candidates.score_names import FREE_SCORES, HEAD, score_family
-from swift_bon.evaluation_record import make_record
-from swift_bon.picking import Method, pick_with_all_methods
+from swift_bon.evaluation.candidate_table import CandidateTable, tabulate
+from swift_bon.evaluation.picking import Method, pick_with_all_methods
+from swift_bon.evaluation.record import make_record
 from swift_bon.statistics.resampling import NUM_DRAWS
 from swift_kernels.checks import check_count
 

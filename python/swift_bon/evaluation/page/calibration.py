@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from swift_bon.page.emphasis import looks_of, methods_of
-from swift_bon.page.formats import escape, finite, share, short
+from swift_bon.evaluation.page.emphasis import looks_of, methods_of
+from swift_bon.evaluation.page.formats import escape, finite, share, short
 
 SIDE, EDGE = 220, 34  # of the square, and the room for its numbers
 SMALLEST_DOT, LARGEST_DOT = 2.5, 9.0
