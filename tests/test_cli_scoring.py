@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from feature_cases import HEADER
 from scoring_cases import reward_model, score_alone, texted_prompts
 from swift_bon.candidates.files import append_candidates, read_candidates, read_header, write_header
-from swift_bon.cli_scoring import score
+from swift_bon.cli.scoring import score
 from swift_kernels import RewardHead
 from tiny_models import tiny_model, tiny_tokenizer
 

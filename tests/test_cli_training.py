@@ -9,7 +9,7 @@ from feature_cases import write_candidates
 from fit_cases import planted_prompts
 from swift_bon.candidates.files import read_candidates
 from swift_bon.cli import app
-from swift_bon.cli_training import parse_layers
+from swift_bon.cli.training import parse_layers
 from swift_bon.features.store_files import read_index
 from swift_bon.models import loading as models
 from swift_kernels import RewardHead

@@ -7,7 +7,7 @@ import torch
 from tqdm import tqdm
 from transformers import StoppingCriteriaList, StopStringCriteria
 
-from swift_bon.checks import check_generate_kwargs
+from swift_bon.generation.checks import check_generate_kwargs
 from swift_bon.generation.results import BestOfN, Candidate, candidates_of, pick_best
 from swift_bon.generation.scored_decoding import ScoredDecoding
 from swift_bon.models.identity import check_decoder_only, check_head_fits, context_length

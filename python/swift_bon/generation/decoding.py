@@ -7,7 +7,7 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 from transformers.generation import GenerateDecoderOnlyOutput
 
-from swift_bon.checks import refuse
+from swift_bon.generation.checks import refuse
 from swift_bon.generation.scored_decoding import ScoredDecoding
 from swift_kernels import RewardHead, select_best
 

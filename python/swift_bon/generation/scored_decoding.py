@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 from transformers.generation import GenerateDecoderOnlyOutput
 
-from swift_bon.checks import check_decoding
+from swift_bon.generation.checks import check_decoding
 from swift_bon.generation.confidence import RunningConfidence
 from swift_bon.generation.sampling import CandidateSampler
 from swift_bon.generation.stopping import FinishTracker

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from swift_bon.cli_options import Json
-from swift_bon.terminal import print_record, readable_errors
+from swift_bon.cli.options import Json
+from swift_bon.cli.terminal import print_record, readable_errors
 
 
 def score(

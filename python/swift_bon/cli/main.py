@@ -6,19 +6,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from swift_bon import cli_collection, cli_evaluation, cli_scoring, cli_training
-from swift_bon.cli_options import (
-    Head,
-    Json,
-    MaxNewTokens,
-    Model,
-    Samples,
-    Seed,
-    Temperature,
-    TopP,
-)
-from swift_bon.models.loading import EMBEDDED_NAME
-from swift_bon.terminal import (
+from swift_bon.cli import collection as cli_collection
+from swift_bon.cli import evaluation as cli_evaluation
+from swift_bon.cli import scoring as cli_scoring
+from swift_bon.cli import training as cli_training
+from swift_bon.cli.options import Head, Json, MaxNewTokens, Model, Samples, Seed, Temperature, TopP
+from swift_bon.cli.terminal import (
     print_json,
     print_record,
     print_result,
@@ -26,6 +19,7 @@ from swift_bon.terminal import (
     readable_errors,
     result_record,
 )
+from swift_bon.models.loading import EMBEDDED_NAME
 
 app = typer.Typer(
     name="swift-bon",
@@ -51,7 +45,7 @@ def demo(
     head: Head = None,
 ) -> None:
     """Answer questions by best-of-N with a real model, and compare the ways to pick."""
-    from swift_bon.demo import demo as run_demo
+    from swift_bon.cli.demo import demo as run_demo
 
     with readable_errors():
         loaded = _load(model, head)

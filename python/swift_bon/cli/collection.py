@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from swift_bon.cli_options import Json, Model, Samples, Seed
+from swift_bon.cli.options import Json, Model, Samples, Seed
+from swift_bon.cli.terminal import print_record, readable_errors
 from swift_bon.models.loading import EMBEDDED_NAME
-from swift_bon.terminal import print_record, readable_errors
 
 Task = Annotated[
     str,

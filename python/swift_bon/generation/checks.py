@@ -9,7 +9,6 @@ from transformers.generation.streamers import BaseStreamer
 from swift_bon.models.identity import check_decoder_only
 from swift_bon.models.prefix import find_cache
 from swift_kernels import RewardHead
-from swift_kernels.checks import check_count
 
 SCORED_MODES = (GenerationMode.SAMPLE, GenerationMode.GREEDY_SEARCH)
 UNSCORABLE = {
@@ -96,9 +95,3 @@ def _mode_argument(generation_config: GenerationConfig) -> str:
 def _is_on(name: str, value) -> bool:
     """Whether an argument out of `UNSCORABLE` asks for what it stands for."""
     return value not in (None, False) and not (name in OFF_AT_ONE and value == 1)
-
-
-def check_count_of_questions(questions: int, available: int) -> None:
-    check_count(questions, "questions")
-    if questions > available:
-        raise ValueError(f"questions is {questions}, the test split has {available}")

@@ -10,7 +10,6 @@ from rich.text import Text
 
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.candidates.score_names import label
-from swift_bon.checks import check_count_of_questions
 from swift_bon.collection.runs import SAMPLING_DEFAULTS, grade_candidates, sample_questions
 from swift_bon.evaluation.comparison import evaluate_candidates
 from swift_bon.generation.best_of import pick_best
@@ -129,3 +128,9 @@ def _print_summary(summary: dict[str, Any], console: Console) -> None:
         f"{summary['tokens_per_second']:.0f} tokens/s with scoring, "
         f"{summary['tokens_per_second_without_scoring']:.0f} without (same tokens, taking turns)"
     )
+
+
+def check_count_of_questions(questions: int, available: int) -> None:
+    check_count(questions, "questions")
+    if questions > available:
+        raise ValueError(f"questions is {questions}, the test split has {available}")
