@@ -31,6 +31,9 @@ TESTS = (
     *("scoring_errors", "scoring_gradients", "selection", "splits", "torch_compile"),
     *("bench_score", "bench_timing"),
 )
+TEST_FILES = [
+    f"tests/{'bench' if name.startswith('bench_') else 'kernels'}/test_{name}.py" for name in TESTS
+]
 OVERHEAD = ("--random-config", "llama-3.1-8b", "--candidates", "16", "64", "--tokens", "64")
 PYTEST = ("-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", "--numprocesses")
 MARKS = ("WRONG", "FAILED ", "ERROR ", "Error:")  # of lines that the end repeats
@@ -53,8 +56,8 @@ PARTS = {  # tests come last, since every benchmark checks its own answers
     "reward_models": Part(95, ("bench/reward_models.py",)),
     "fit": Part(25, ("bench/fit.py", "--candidates", "2000", "--epochs", "3")),
     # what these count, memory and kernels, may not see other tests at work
-    "tests_gpu": Part(35, (*PYTEST, "0", "tests/gpu"), takes_out=False),
-    "tests": Part(65, (*PYTEST, "8", *(f"tests/test_{name}.py" for name in TESTS)), False),
+    "tests_gpu": Part(35, (*PYTEST, "0", "tests/kernels/gpu"), takes_out=False),
+    "tests": Part(65, (*PYTEST, "8", *TEST_FILES), False),
 }
 
 

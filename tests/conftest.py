@@ -20,7 +20,7 @@ settings.register_profile("suite", deadline=None)  # a busy machine is no error
 settings.load_profile("suite")
 
 # What only a GPU can show, and what only the interpreter can.
-collect_ignore = ["test_program_order.py" if torch.cuda.is_available() else "gpu"]
+collect_ignore = ["kernels/test_program_order.py" if torch.cuda.is_available() else "kernels/gpu"]
 
 
 @pytest.fixture

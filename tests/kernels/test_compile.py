@@ -11,7 +11,7 @@ import pytest
 from compile_cases import CASES
 from swift_kernels.launch import NUM_WARPS, RESIDENT_PROGRAMS
 
-SCRIPT = Path(__file__).with_name("compile_kernels.py")
+SCRIPT = Path(__file__).parents[1] / "helpers/compile_kernels.py"
 CUDA = ("sm_80", "sm_90", "sm_100")
 TARGETS = (*CUDA, "gfx942")
 ALIGNED = [name for name, case in CASES.items() if case.aligned]

@@ -4,11 +4,11 @@ import sys
 import warnings
 
 import pytest
+from test_tasks import AQUA, CASES, GSM8K, HELLASWAG, IMBUE, write_rows
 
 from swift_bon.tasks import load_questions
 from swift_bon.tasks.dataset_task import SHOWN_IDS
 from swift_bon.tasks.registry import TASKS, load_task
-from test_tasks import AQUA, CASES, GSM8K, HELLASWAG, IMBUE, write_rows
 
 # References that cannot be graded.
 
