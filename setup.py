@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "swift_kernels/__init__.py").read_text())[1]
@@ -43,12 +43,8 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=[
-        "swift_kernels",
-        "swift_bon",
-        "swift_bon.graders",
-        "swift_bon.evaluation.page",
-        "swift_bon.statistics",
-        "swift_bon.tasks",
+        *find_packages(include=["swift_kernels*"]),
+        *find_packages("python", include=["swift_bon*"]),
     ],
     package_dir={"swift_kernels": "swift_kernels", "swift_bon": "python/swift_bon"},
     package_data={

@@ -15,8 +15,8 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
-from machine import machine
-from records import add_out_argument, print_record, write_record
+from measuring.machine import machine
+from measuring.records import add_out_argument, print_record, write_record
 from swift_bon.graders import mathematics
 from swift_bon.tasks import Question
 from swift_bon.tasks.registry import load_task

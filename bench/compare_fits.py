@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from machine import machine
-from records import add_out_argument, print_record, write_record
+from measuring.machine import machine
+from measuring.records import add_out_argument, print_record, write_record
 from swift_bon.candidates.files import read_candidates
 from swift_bon.features.extraction import extract_features, project_features
 from swift_bon.features.model_features import ModelFeatures, stream_features

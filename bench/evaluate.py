@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from machine import machine
-from records import add_out_argument, print_record, write_record
+from measuring.machine import machine
+from measuring.records import add_out_argument, print_record, write_record
 from swift_bon.evaluation import comparison as evaluation
 from swift_bon.evaluation.accuracy_plot import plot_accuracy
 from swift_bon.evaluation.terminal_tables import print_evaluation

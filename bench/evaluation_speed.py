@@ -16,8 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from machine import machine
-from records import add_run_arguments, print_record, save_record
+from measuring.machine import machine
+from measuring.records import add_run_arguments, print_record, save_record
 from swift_bon.candidates.files import replace_candidates, write_header
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate, TokenScores
 from swift_bon.evaluation.reports import report_files

@@ -24,15 +24,15 @@ from pathlib import Path
 
 import torch
 
-from fit_ceilings import arithmetic_s, cold_read_s, fetched_bytes, read_s
-from machine import default_device
-from oracle import WrongAnswer
-from own_process import in_own_process
-from records import add_out_argument
-from script import Script
+from measuring.machine import default_device
+from measuring.oracle import WrongAnswer
+from measuring.own_process import in_own_process
+from measuring.records import add_out_argument
+from measuring.script import Script
+from peers.fit_ceilings import arithmetic_s, cold_read_s, fetched_bytes, read_s
+from peers.synthetic_store import MadeStore, StoreSize, check_disk, make_store
 from swift_bon.fitting import training
 from swift_bon.fitting.fitting import HeadFitting
-from synthetic_store import MadeStore, StoreSize, check_disk, make_store
 
 SIGNAL = 4.0  # the best AUROC is 0.998, a fit to 2,000 candidates reaches 0.97
 AUROC_FLOOR = 0.9

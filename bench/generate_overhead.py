@@ -23,16 +23,16 @@ from torch import Tensor
 from tqdm import trange
 from transformers import PreTrainedModel
 
-from baselines import POLICIES, build_policy
-from generated_scores import check_generated
-from records import add_run_arguments
-from script import Script
+from measuring.records import add_run_arguments
+from measuring.script import Script
+from measuring.timing import peak_memory_bytes, percentiles, synchronize
+from peers.baselines import POLICIES, build_policy
+from peers.generated_scores import check_generated
 from swift_bon import BestOfNDecoding, load_model
 from swift_bon.models.loading import load_head
 from swift_bon.models.prompts import pad_left, render_prompts
 from swift_bon.tasks.registry import load_task
 from swift_kernels import RewardHead, RunningScore
-from timing import peak_memory_bytes, percentiles, synchronize
 
 PROMPTS = 8
 RANDOM_PROMPT_TOKENS = 32

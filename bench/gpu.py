@@ -20,10 +20,10 @@ from typing import IO, NamedTuple
 import torch
 
 import tables
-from machine import ROOT, machine_slug
-from records import RESULTS, add_out_argument
-from reward_tables import sentences as reward_sentences
-from reward_tables import tables as reward_tables
+from measuring.machine import ROOT, machine_slug
+from measuring.records import RESULTS, add_out_argument
+from rendering.reward_tables import sentences as reward_sentences
+from rendering.reward_tables import tables as reward_tables
 
 TESTS = (
     *("addresses", "backends", "compile", "determinism", "far_offsets", "gradients", "launch"),

@@ -14,12 +14,12 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from baselines import SCORE_READ
-from machine import default_device, machine
-from records import add_out_argument, print_record, read_record, save_record
-from reward_flops import all_flops
-from reward_latency import Workload, all_latencies
-from reward_tables import (
+from measuring.machine import default_device, machine
+from measuring.records import add_out_argument, print_record, read_record, save_record
+from peers.baselines import SCORE_READ
+from peers.reward_flops import all_flops
+from peers.reward_latency import Workload, all_latencies
+from rendering.reward_tables import (
     BATCHES,
     WAYS,
     has_both,

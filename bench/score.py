@@ -12,7 +12,9 @@ import sys
 
 import torch
 
-from oracle import (
+from measuring.oracle import (
+    SHAPES,
+    ModelShape,
     check_accuracy,
     exact_projection,
     left_padding,
@@ -20,14 +22,13 @@ from oracle import (
     relative_error,
     scores_of_projection,
 )
-from records import add_run_arguments
-from score_forms import Case, CompileBudget, compiled_forms, eager_forms
-from score_measure import Conditions, describe_row, measure, rates
-from score_table import print_table
-from script import Script
-from shapes import SHAPES, ModelShape
+from measuring.records import add_run_arguments
+from measuring.script import Script
+from measuring.timing import peak_memory_bytes, time_device, time_host_us
+from peers.score_forms import Case, CompileBudget, compiled_forms, eager_forms
+from peers.score_measure import Conditions, describe_row, measure, rates
+from rendering.score_table import print_table
 from swift_kernels import score_candidates
-from timing import peak_memory_bytes, time_device, time_host_us
 
 NUM_CANDIDATES, NUM_TOKENS = (4, 16, 64), (128, 512, 1024)
 HEADLINE = Case(SHAPES["Llama-3.1-8B"], 16, 512, torch.bfloat16)

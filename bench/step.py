@@ -18,15 +18,14 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from eager_head import EagerHead
-from failures import why
-from oracle import random_head, random_layers
-from records import add_run_arguments
-from running_forms import EagerRunning, check_growth, check_running
-from script import Script
-from shapes import SHAPES, ModelShape
+from measuring.failures import why
+from measuring.oracle import SHAPES, ModelShape, random_head, random_layers
+from measuring.records import add_run_arguments
+from measuring.script import Script
+from measuring.timing import time_device, time_host_us
+from peers.eager_head import EagerHead
+from peers.running_forms import EagerRunning, check_growth, check_running
 from swift_kernels import RunningScore
-from timing import time_device, time_host_us
 
 NUM_CANDIDATES = {"cuda": (1, 2, 4, 16, 64, 256), "cpu": (1, 16, 64)}
 CPU_SHAPES = (SHAPES["Qwen2.5-0.5B"],)

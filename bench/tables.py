@@ -14,13 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import compare_table
-import table_texts
-from evaluation_table import render as evaluation
-from fit_table import render as fit
-from grader_table import render_graders, render_speed
-from records import RESULTS
-from reward_tables import render as reward_models
+from measuring.records import RESULTS
+from rendering import compare_table, table_texts
+from rendering.evaluation_table import render as evaluation
+from rendering.fit_table import render as fit
+from rendering.grader_table import render_graders, render_speed
+from rendering.reward_tables import render as reward_models
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)

@@ -15,13 +15,19 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from eager_head import EagerHead, PerLayerHead
-from oracle import exact_projection, random_head, relative_error, scores_of_projection
-from records import add_run_arguments
-from score_forms import OURS, Case
-from score_measure import Conditions, check, time_forms
-from script import Script
-from shapes import SHAPES, ModelShape
+from measuring.oracle import (
+    SHAPES,
+    ModelShape,
+    exact_projection,
+    random_head,
+    relative_error,
+    scores_of_projection,
+)
+from measuring.records import add_run_arguments
+from measuring.script import Script
+from peers.eager_head import EagerHead, PerLayerHead
+from peers.score_forms import OURS, Case
+from peers.score_measure import Conditions, check, time_forms
 from swift_kernels import RewardHead, score_candidates
 
 CASES = {

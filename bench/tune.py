@@ -18,16 +18,23 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from bandwidth import Bandwidth
-from failures import RUN_ERRORS, note_failure, why
-from oracle import WrongAnswer, check_accuracy, exact_scores, random_head, relative_error
-from records import add_run_arguments
-from score_forms import Case
-from score_measure import rates
-from script import Script
-from shapes import SHAPES, ModelShape
+from measuring.bandwidth import Bandwidth
+from measuring.failures import RUN_ERRORS, note_failure, why
+from measuring.oracle import (
+    SHAPES,
+    ModelShape,
+    WrongAnswer,
+    check_accuracy,
+    exact_scores,
+    random_head,
+    relative_error,
+)
+from measuring.records import add_run_arguments
+from measuring.script import Script
+from measuring.timing import percentiles, sample_in_turns
+from peers.score_forms import Case
+from peers.score_measure import rates
 from swift_kernels import launch, score_candidates
-from timing import percentiles, sample_in_turns
 
 CASES = {
     "headline": Case(SHAPES["Llama-3.1-8B"], 16, 512, torch.bfloat16),

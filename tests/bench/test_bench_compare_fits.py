@@ -4,9 +4,9 @@ import pytest
 import torch
 
 import compare_fits
-import compare_table
 from compare_fits import Fitted, judge, mean_head
 from feature_cases import own_states, random_prompts, shared_model, write_candidates
+from rendering import compare_table
 from swift_bon.features.model_features import ModelFeatures, feature_spec
 from swift_bon.statistics import auroc, picked_accuracy
 from swift_kernels import RewardHead, score_candidates

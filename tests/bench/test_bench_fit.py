@@ -10,19 +10,19 @@ import torch
 
 import fit
 import gpu
-import synthetic_store
-from fit_ceilings import arithmetic_s, cold_read_s, fetched_bytes, read_s
-from fit_table import render
-from oracle import WrongAnswer
-from own_process import in_own_process, proc_number
+from measuring.oracle import WrongAnswer
+from measuring.own_process import in_own_process, proc_number
+from measuring.timing import Timing
+from peers import synthetic_store
+from peers.fit_ceilings import arithmetic_s, cold_read_s, fetched_bytes, read_s
+from peers.synthetic_store import StoreSize, check_disk, make_store
+from rendering.fit_table import render
 from swift_bon.candidates.files import read_candidates
 from swift_bon.features.shards import divide_moments, sum_moments
 from swift_bon.features.store import FeatureStore
 from swift_bon.fitting import training
 from swift_bon.fitting.fitting import HeadFitting
 from swift_bon.fitting.options import FitOptions
-from synthetic_store import StoreSize, check_disk, make_store
-from timing import Timing
 
 CPU = torch.device("cpu")
 SIZE = StoreSize(600, 4, 20, 32, signal=3.0, shard_bytes=2**17)

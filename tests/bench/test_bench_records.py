@@ -7,9 +7,8 @@ import os
 import pytest
 import torch
 
-import machine
-import records
-from records import add_run_arguments, print_record, save_record, write_record
+from measuring import machine, records
+from measuring.records import add_run_arguments, print_record, save_record, write_record
 
 NAMES = {
     "Intel(R) Xeon(R) Processor": "xeon",

@@ -4,9 +4,10 @@ import math
 import pytest
 import torch
 
-import reward_latency
 import reward_models
-from baselines import (
+from measuring.oracle import SHAPES, WrongAnswer
+from peers import reward_latency
+from peers.baselines import (
     CONFIGS,
     POLICIES,
     REWARD_MODELS,
@@ -15,10 +16,8 @@ from baselines import (
     build_reward_model,
     config_of,
 )
-from oracle import WrongAnswer
-from reward_flops import check_flops, head_flops, reward_model_flops, swift_flops
-from reward_tables import WAYS, ratio_ranges, render, tables
-from shapes import SHAPES
+from peers.reward_flops import check_flops, head_flops, reward_model_flops, swift_flops
+from rendering.reward_tables import WAYS, ratio_ranges, render, tables
 
 PARAMETERS = {  # of the language models, with their heads, as published
     "Mistral-7B": 7.24e9,

@@ -6,16 +6,14 @@ import pytest
 import torch
 from triton.runtime.errors import OutOfResources
 
-import eager_head
-import running_forms
 import score
-import score_measure
 import step
 import train_step
-from bandwidth import Bandwidth
-from eager_head import EagerHead, PerLayerHead, SplitHead, float_matmul, float_sum
-from oracle import (
+from measuring.bandwidth import Bandwidth
+from measuring.oracle import (
     PEER_TOLERANCE,
+    SHAPES,
+    ModelShape,
     WrongAnswer,
     check_accuracy,
     exact_scores,
@@ -23,11 +21,12 @@ from oracle import (
     random_head,
     relative_error,
 )
+from peers import eager_head, running_forms, score_measure
+from peers.eager_head import EagerHead, PerLayerHead, SplitHead, float_matmul, float_sum
+from peers.running_forms import check_growth
+from peers.score_forms import OURS, Case, CompileBudget, CompiledForm, NotCompiled, eager_forms
+from peers.score_measure import Conditions, measure
 from reference_inputs import exact_scores as independent_scores
-from running_forms import check_growth
-from score_forms import OURS, Case, CompileBudget, CompiledForm, NotCompiled, eager_forms
-from score_measure import Conditions, measure
-from shapes import SHAPES, ModelShape
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 CASE = Case(ModelShape("tiny", 3, 64), 4, 8, torch.bfloat16)

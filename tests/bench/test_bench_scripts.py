@@ -11,13 +11,13 @@ import torch
 
 import evaluate
 import generate_overhead
-import generated_scores
 import gpu
-from baselines import build_policy
 from evaluation_cases import random_prompts
 from gpu import Part, run_parts
-from oracle import WrongAnswer
-from script import Script
+from measuring.oracle import WrongAnswer
+from measuring.script import Script
+from peers import generated_scores
+from peers.baselines import build_policy
 from swift_bon.candidates.files import append_candidates
 from swift_bon.evaluation.comparison import evaluate_candidates
 from swift_kernels import RewardHead, RunningScore

@@ -4,10 +4,8 @@ import pytest
 import torch
 from triton.runtime.errors import OutOfResources
 
-import bandwidth
-import read_kernel
-import timing
-from timing import Timing, percentiles, time_device, time_in_turns
+from measuring import bandwidth, timing
+from measuring.timing import Timing, percentiles, time_device, time_in_turns
 
 CPU = torch.device("cpu")
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -102,27 +100,27 @@ def test_bandwidth_counts_bytes_read_and_written(monkeypatch):
 
 @pytest.mark.parametrize("num_programs", [1, 3])
 def test_the_kernel_that_only_reads_reads_all(num_programs):
-    source = torch.rand(2 * num_programs * read_kernel.BLOCK, device=DEVICE)
-    sums = read_kernel.read_all(source, num_programs)
+    source = torch.rand(2 * num_programs * bandwidth.BLOCK, device=DEVICE)
+    sums = bandwidth.read_all(source, num_programs)
     expected = source.view(2, num_programs, -1).sum((0, 2), dtype=torch.float64)
     torch.testing.assert_close(sums.double(), expected, rtol=1e-5, atol=0)
     with pytest.raises(ValueError, match="multiple"):
-        read_kernel.read_all(source[:-1], num_programs)
+        bandwidth.read_all(source[:-1], num_programs)
 
 
 def test_a_read_whose_sum_is_wrong_is_no_ceiling(monkeypatch):
-    monkeypatch.setattr(read_kernel, "NUM_PROGRAMS", 1)
-    source = torch.rand(2 * read_kernel.BLOCK, device=DEVICE)
-    read_all = read_kernel.read_all
-    monkeypatch.setattr(read_kernel, "read_all", lambda source: read_all(source, 1))
+    monkeypatch.setattr(bandwidth, "NUM_PROGRAMS", 1)
+    source = torch.rand(2 * bandwidth.BLOCK, device=DEVICE)
+    read_all = bandwidth.read_all
+    monkeypatch.setattr(bandwidth, "read_all", lambda source: read_all(source, 1))
     assert bandwidth._read_kernel(source).keys() == {"read_kernel"}
-    monkeypatch.setattr(read_kernel, "read_all", lambda source: read_all(source, 1) * 1.01)
+    monkeypatch.setattr(bandwidth, "read_all", lambda source: read_all(source, 1) * 1.01)
     assert bandwidth._read_kernel(source) == {}
 
     def fail(source):
         raise OutOfResources(1, 0, "registers")
 
-    monkeypatch.setattr(read_kernel, "read_all", fail)
+    monkeypatch.setattr(bandwidth, "read_all", fail)
     assert bandwidth._read_kernel(source) == {}
 
 

@@ -13,8 +13,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedConfig
 
-from baselines import POLICIES, REWARD_MODELS, RewardModel, build_policy, build_reward_model
-from eager_head import EagerHead
+from peers.baselines import POLICIES, REWARD_MODELS, RewardModel, build_policy, build_reward_model
+from peers.eager_head import EagerHead
 from swift_bon.models.prefix import CACHE_ARGUMENT, find_cache
 from swift_kernels import RewardHead
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from baselines import POLICIES, REWARD_MODELS, RewardModel, build_policy, build_reward_model
-from eager_head import EagerHead
-from failures import RUN_ERRORS, note_failure, why
-from oracle import WrongAnswer
+from measuring.failures import RUN_ERRORS, note_failure, why
+from measuring.oracle import WrongAnswer
+from measuring.timing import Timing, time_wall
+from peers.baselines import POLICIES, REWARD_MODELS, RewardModel, build_policy, build_reward_model
+from peers.eager_head import EagerHead
 from swift_bon.models.prefix import CACHE_ARGUMENT, find_cache
 from swift_kernels import RewardHead, RunningScore, score_candidates
-from timing import Timing, time_wall
 
 MIN_RUNS = 5
 CHECKED_TOKENS = 4

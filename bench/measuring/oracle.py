@@ -2,6 +2,7 @@
 counts."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,6 +12,23 @@ from swift_kernels import RewardHead, reference
 PEER_TOLERANCE = 2e-5  # of a peer: a wrong formula is off by 1e-2
 EAGER_TOLERANCE = 5e-5  # one float32 sum of L * H products, of 3 tokens or more
 SLACK = 16 * torch.finfo(torch.float32).eps  # where eager is exact by luck
+
+
+class ModelShape(NamedTuple):
+    name: str
+    num_layers: int  # L: blocks + 1, the embedding output counts
+    hidden_size: int  # H
+
+
+SHAPES = {
+    shape.name: shape
+    for shape in (
+        ModelShape("Llama-3.2-3B", 29, 3072),
+        ModelShape("Llama-3.1-8B", 33, 4096),
+        ModelShape("Ministral-8B", 37, 4096),
+        ModelShape("Qwen2.5-0.5B", 25, 896),
+    )
+}
 
 
 class WrongAnswer(Exception):

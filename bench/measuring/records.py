@@ -6,9 +6,9 @@ import os
 import tempfile
 from pathlib import Path
 
-from machine import machine_slug
+from measuring.machine import machine_slug
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 
 
 def add_out_argument(parser: argparse.ArgumentParser) -> None:

@@ -6,11 +6,11 @@ from typing import TypeVar
 
 import torch
 
-from bandwidth import Bandwidth, measured_bandwidth
-from failures import RUN_ERRORS, note_failure, why
-from machine import default_device, machine
-from oracle import WrongAnswer
-from records import print_record, save_record
+from measuring.bandwidth import Bandwidth, measured_bandwidth
+from measuring.failures import RUN_ERRORS, note_failure, why
+from measuring.machine import default_device, machine
+from measuring.oracle import WrongAnswer
+from measuring.records import print_record, save_record
 
 Result = TypeVar("Result")
 

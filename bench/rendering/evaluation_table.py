@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from rendering.table_texts import machine_line, markdown_table
 from swift_bon.evaluation.terminal_tables import p_text
-from table_texts import machine_line, markdown_table
 
 COMPARED = "mean_logprob"  # the free baseline that the sentence below the table names
 

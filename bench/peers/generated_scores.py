@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from oracle import WrongAnswer, exact_projection, scores_of_projection
+from measuring.oracle import WrongAnswer, exact_projection, scores_of_projection
 from swift_bon.generation.scored_decoding import ScoredDecoding
 from swift_kernels import RewardHead
 

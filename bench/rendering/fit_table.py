@@ -1,6 +1,6 @@
 """The README's table of fitting: the record of `fit.py` as Markdown."""
 
-from table_texts import NONE, machine_line, markdown_table
+from rendering.table_texts import NONE, machine_line, markdown_table
 
 HEADINGS = (
     *("heads", "an epoch", "the first", "tokens/s", "GB/s", "reading", "arithmetic"),

@@ -5,8 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from eager_head import EagerHead
-from oracle import (
+from measuring.oracle import (
     EAGER_TOLERANCE,
     WrongAnswer,
     check_accuracy,
@@ -14,6 +13,7 @@ from oracle import (
     exact_scores,
     relative_error,
 )
+from peers.eager_head import EagerHead
 from swift_kernels import RewardHead, RunningScore
 
 

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from bandwidth import Bandwidth
-from failures import RUN_ERRORS, WRONG_ANSWER, note_failure, why
-from oracle import WrongAnswer, check_accuracy, exact_scores, relative_error
-from score_forms import OURS, Case, Form
+from measuring.bandwidth import Bandwidth
+from measuring.failures import RUN_ERRORS, WRONG_ANSWER, note_failure, why
+from measuring.oracle import WrongAnswer, check_accuracy, exact_scores, relative_error
+from measuring.timing import gb_per_s, peak_memory_bytes, percentiles, sample_in_turns
+from peers.score_forms import OURS, Case, Form
 from swift_kernels import RewardHead
-from timing import gb_per_s, peak_memory_bytes, percentiles, sample_in_turns
 
 PLAIN_SUM = "plain_sum"  # reads the same bytes and does nothing else: a CPU's ceiling
 

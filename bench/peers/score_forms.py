@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from eager_head import (
+from measuring.oracle import ModelShape, random_layers
+from peers.eager_head import (
     EagerHead,
     PerLayerHead,
     SplitHead,
@@ -15,8 +16,6 @@ from eager_head import (
     float_matmul,
     float_sum,
 )
-from oracle import random_layers
-from shapes import ModelShape
 from swift_kernels import RewardHead, score_candidates
 
 OURS = "swift_kernels"

@@ -8,15 +8,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from own_process import proc_number
+from measuring.own_process import proc_number
+from measuring.timing import time_wall
+from peers.synthetic_store import MadeStore
 from swift_bon.features.store import FeatureStore
 from swift_bon.fitting.head_stack import HeadStack, stack_scores
 from swift_bon.fitting.labels import RunBatch, cut_run
 from swift_bon.fitting.losses import LOSSES
 from swift_bon.fitting.options import FitOptions
 from swift_bon.fitting.reading_order import plan_epoch
-from synthetic_store import MadeStore
-from timing import time_wall
 
 BUFFER_BYTES = 2**20
 ARITHMETIC_BUDGET_MS = 3000.0

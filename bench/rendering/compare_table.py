@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from table_texts import machine_line, markdown_table
+from rendering.table_texts import machine_line, markdown_table
 
 
 def render_features(record: dict[str, Any]) -> str:

@@ -1,0 +1,1 @@
+"""How a benchmark measures: time, bandwidth, the exact answer, the record it writes."""

@@ -1,0 +1,1 @@
+"""Against what a benchmark measures: the forms that others would write."""
