@@ -32,7 +32,7 @@ from measuring.script import Script
 from peers.fit_ceilings import arithmetic_s, cold_read_s, fetched_bytes, read_s
 from peers.synthetic_store import MadeStore, StoreSize, check_disk, make_store
 from swift_bon.fitting import training
-from swift_bon.fitting.fitting import HeadFitting
+from swift_bon.fitting.head_fitting import HeadFitting
 
 SIGNAL = 4.0  # the best AUROC is 0.998, a fit to 2,000 candidates reaches 0.97
 AUROC_FLOOR = 0.9

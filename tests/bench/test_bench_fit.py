@@ -21,7 +21,7 @@ from swift_bon.candidates.files import read_candidates
 from swift_bon.features.shards import divide_moments, sum_moments
 from swift_bon.features.store import FeatureStore
 from swift_bon.fitting import training
-from swift_bon.fitting.fitting import HeadFitting
+from swift_bon.fitting.head_fitting import HeadFitting
 from swift_bon.fitting.options import FitOptions
 
 CPU = torch.device("cpu")
@@ -144,13 +144,13 @@ def test_plain_reading_reads_all(made, monkeypatch):
     def num_read():
         return proc_number("/proc/self/io", "rchar") or 0
 
-    monkeypatch.setattr("fit_ceilings.BUFFER_BYTES", 2**12)  # less than a shard
+    monkeypatch.setattr("peers.fit_ceilings.BUFFER_BYTES", 2**12)  # less than a shard
     before = num_read()
     assert read_s(made.shards) > 0
     assert num_read() - before >= made.num_bytes or not os.path.exists("/proc/self/io")
-    monkeypatch.setattr("fit_ceilings.fetched_bytes", lambda: 0)  # all came from memory
+    monkeypatch.setattr("peers.fit_ceilings.fetched_bytes", lambda: 0)  # all came from memory
     assert cold_read_s(made.shards) is None
-    monkeypatch.setattr("fit_ceilings.fetched_bytes", lambda: None)
+    monkeypatch.setattr("peers.fit_ceilings.fetched_bytes", lambda: None)
     assert cold_read_s(made.shards) is None
     monkeypatch.undo()
     assert fetched_bytes() is None or fetched_bytes() >= 0
@@ -165,7 +165,7 @@ def test_the_arithmetic_is_that_of_an_epoch(made, monkeypatch):
         assert max_runs == made.num_tokens // in_first
         return Timing(0.0, took_ms[function.__name__], 0.0)
 
-    monkeypatch.setattr("fit_ceilings.time_wall", time_wall)
+    monkeypatch.setattr("peers.fit_ceilings.time_wall", time_wall)
     share = 1 - FitOptions().validation
     assert arithmetic_s(made, 1, 16, CPU) == pytest.approx(share * made.num_tokens / in_first)
 

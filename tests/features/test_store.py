@@ -203,7 +203,7 @@ def test_tensors_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
     def fail(*args):
         raise OSError("stopped")
 
-    monkeypatch.setattr("swift_bon.features.store_files.os.replace", fail)
+    monkeypatch.setattr("swift_bon.storage.os.replace", fail)
     with pytest.raises(OSError, match="stopped"):
         write_tensors(path, {"x": torch.zeros(3)})
     assert [file.name for file in tmp_path.iterdir()] == ["a.safetensors"]

@@ -15,7 +15,7 @@ from swift_bon.fitting.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from swift_bon.fitting.fitting import HeadFitting
+from swift_bon.fitting.head_fitting import HeadFitting
 from swift_bon.fitting.options import FitOptions
 
 SETTINGS = {"learning_rates": (0.03, 0.01), "seeds": (0, 1), "epochs": 4, "loss": "pairwise"}

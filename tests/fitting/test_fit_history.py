@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fit_cases import PlantedSource, begin_fit
-from swift_bon.fitting import fitting as fitting
+from swift_bon.fitting import head_fitting
 from swift_bon.fitting.history import Fit, choose_fit
 from swift_bon.fitting.options import FitOptions
 
@@ -68,7 +68,7 @@ def scripted_fit(monkeypatch, losses: list[list[float]], **options):
     fit = begin_fit(
         PlantedSource(24), seeds=tuple(range(len(losses))), epochs=len(losses[0]), **options
     )
-    validate = fitting.HeadFitting._validate
+    validate = head_fitting.HeadFitting._validate
     seen = []
 
     def scripted(self):
@@ -77,7 +77,7 @@ def scripted_fit(monkeypatch, losses: list[list[float]], **options):
         rows = zip(validate(self), losses, strict=True)
         return [{**metrics, "loss": script[epoch]} for metrics, script in rows]
 
-    monkeypatch.setattr(fitting.HeadFitting, "_validate", scripted)
+    monkeypatch.setattr(head_fitting.HeadFitting, "_validate", scripted)
     while not fit.is_done:
         fit.run_epoch()
     return fit, seen

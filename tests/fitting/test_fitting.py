@@ -8,9 +8,8 @@ import torch
 
 from fit_cases import PlantedSource, assert_same_heads, begin_fit, run_fit
 from swift_bon.features.spec import DEVIATION_FLOOR
-from swift_bon.fitting import fitting as fitting
-from swift_bon.fitting import reading_order
-from swift_bon.fitting.fitting import SHIFT_INVARIANT, learning_rate_factor
+from swift_bon.fitting import head_fitting, reading_order
+from swift_bon.fitting.head_fitting import SHIFT_INVARIANT, learning_rate_factor
 from swift_bon.fitting.losses import LOSSES
 
 
@@ -110,8 +109,10 @@ def test_heads_are_those_of_a_plain_float64_loop(case, monkeypatch):
     changes = dict(CASES[case])
     source = PlantedSource(40, dtype=changes.pop("dtype", "float32"))
     plans = []
-    plan = fitting.plan_epoch
-    monkeypatch.setattr(fitting, "plan_epoch", lambda *args: plans.append(plan(*args)) or plans[-1])
+    plan = head_fitting.plan_epoch
+    monkeypatch.setattr(
+        head_fitting, "plan_epoch", lambda *args: plans.append(plan(*args)) or plans[-1]
+    )
     actual = begin_fit(source, **changes)
     options, labels = actual.options, source.labels()
     pairs = itertools.product(range(len(options.heads())), (torch.float64, torch.float32))

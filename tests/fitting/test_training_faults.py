@@ -14,9 +14,8 @@ import torch
 
 from feature_cases import extract, write_candidates
 from fit_cases import TRAINING, planted_prompts, with_verdicts
-from swift_bon.features import store_files
-from swift_bon.fitting import fitting as fitting
-from swift_bon.fitting import training
+from swift_bon import storage
+from swift_bon.fitting import head_fitting, training
 from swift_bon.fitting.checkpoint import CHECKPOINT_NAME
 from swift_bon.fitting.training import train_reward_head
 
@@ -77,7 +76,7 @@ def _train_with_faults(sender, args, faults: dict) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return step(*args, **kwargs)
 
-    places = [(store_files, "save_file"), (os, "fsync"), (os, "replace"), (os, "unlink")]
+    places = [(storage, "save_file"), (os, "fsync"), (os, "replace"), (os, "unlink")]
     for module, name in [*places, (training, "plot_curves")]:
         setattr(module, name, functools.partial(faulty, getattr(module, name)))
     if "file_bytes" in faults:
@@ -125,7 +124,7 @@ def test_full_disk(path, store, whole, tmp_path):
 @pytest.mark.parametrize("epochs", [1, 2, 3])
 def test_interrupted_run_goes_on(path, store, whole, tmp_path, monkeypatch, epochs):
     """By the keyboard, after some epochs; those are not done again."""
-    run_epoch = fitting.HeadFitting.run_epoch
+    run_epoch = head_fitting.HeadFitting.run_epoch
     ran = []
 
     def counted(self, show_progress=False):
@@ -134,7 +133,7 @@ def test_interrupted_run_goes_on(path, store, whole, tmp_path, monkeypatch, epoc
         ran.append(self.num_epochs_done)
         run_epoch(self, show_progress)
 
-    monkeypatch.setattr(fitting.HeadFitting, "run_epoch", counted)
+    monkeypatch.setattr(head_fitting.HeadFitting, "run_epoch", counted)
     if epochs < SETTINGS["epochs"]:
         with pytest.raises(KeyboardInterrupt):
             train_reward_head(path, store, tmp_path, **SETTINGS)

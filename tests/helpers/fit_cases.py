@@ -10,7 +10,7 @@ from torch import Tensor
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.features.shards import Moments, Pack, Shard, divide_moments, sum_moments
 from swift_bon.features.spec import DTYPES, FeatureSpec
-from swift_bon.fitting.fitting import HeadFitting
+from swift_bon.fitting.head_fitting import HeadFitting
 from swift_bon.fitting.labels import LabelledPrompts
 from swift_bon.fitting.options import FitOptions
 from swift_bon.tasks.registry import load_task

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from swift_bon.features.model_features import ModelFeatures
-from swift_bon.fitting.fitting import HeadFitting
+from swift_bon.fitting.head_fitting import HeadFitting
 from swift_bon.fitting.history import Fit
 from swift_bon.storage import tensor_sha256, with_checksum, without_checksum, write_tensors
 

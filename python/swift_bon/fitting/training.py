@@ -16,7 +16,7 @@ from swift_bon.features.shards import FeatureSource, identities
 from swift_bon.features.store import FeatureStore
 from swift_bon.fitting.checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
 from swift_bon.fitting.curves import plot_curves
-from swift_bon.fitting.fitting import HeadFitting
+from swift_bon.fitting.head_fitting import HeadFitting
 from swift_bon.fitting.history import choose_fit
 from swift_bon.fitting.labels import LabelledPrompts, check_loss, label_prompts
 from swift_bon.fitting.model_card import model_card
