@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from swift_bon.models import loading as models
-from swift_bon.models.loading import EMBEDDED_NAME, INSTALL_COMMAND, load_head, load_model
+from swift_bon.models.loading import INSTALL_COMMAND, load_head, load_model
+from swift_bon.models.names import EMBEDDED_NAME
 from tiny_models import tiny_model, tiny_tokenizer
 
 

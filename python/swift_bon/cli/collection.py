@@ -8,7 +8,7 @@ import typer
 
 from swift_bon.cli.options import Json, Model, Samples, Seed
 from swift_bon.cli.terminal import print_record, readable_errors
-from swift_bon.models.loading import EMBEDDED_NAME
+from swift_bon.models.names import EMBEDDED_NAME
 
 Task = Annotated[
     str,

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from swift_bon.cli.options import Head, Json, MaxNewTokens, Model, Samples, Seed, Temperature, TopP
 from swift_bon.cli.terminal import print_json, print_record, read_prompts, readable_errors
-from swift_bon.models.loading import EMBEDDED_NAME
+from swift_bon.models.names import EMBEDDED_NAME
 
 
 def evaluate(

@@ -19,7 +19,7 @@ from swift_bon.cli.terminal import (
     readable_errors,
     result_record,
 )
-from swift_bon.models.loading import EMBEDDED_NAME
+from swift_bon.models.names import EMBEDDED_NAME
 
 app = typer.Typer(
     name="swift-bon",

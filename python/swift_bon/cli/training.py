@@ -7,7 +7,7 @@ import typer
 
 from swift_bon.cli.options import Json, Model
 from swift_bon.cli.terminal import print_record, readable_errors
-from swift_bon.models.loading import EMBEDDED_NAME
+from swift_bon.models.names import EMBEDDED_NAME
 
 Layers = Annotated[str | None, typer.Option(help="Hidden states, as in 0,8,16-30; by default all.")]
 Dtype = Annotated[str | None, typer.Option(help="float16, bfloat16, float8 or float32.")]

@@ -1,5 +1,21 @@
 """The language model: loaded, identified, prompted, captured, run once."""
 
-from swift_bon.models.loading import load_head, load_model, load_tokenizer
+from typing import TYPE_CHECKING
 
-__all__ = ["load_head", "load_model", "load_tokenizer"]
+from swift_bon.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from swift_bon.models.loading import load_head, load_model, load_tokenizer
+
+__all__ = [
+    "load_head",
+    "load_model",
+    "load_tokenizer",
+]
+
+_MODULES = {
+    "load_head": "swift_bon.models.loading",
+    "load_model": "swift_bon.models.loading",
+    "load_tokenizer": "swift_bon.models.loading",
+}
+__getattr__, __dir__ = lazy_names(__name__, _MODULES)
