@@ -27,7 +27,7 @@ def test_a_lazy_door_says_one_thing_three_times(folder):
     }
     name = ".".join(("swift_bon", *folder.relative_to(ROOT).parts))
     door = importlib.import_module(name)
-    assert door._MODULES == typed
+    assert typed == door._MODULES
     assert sorted(door.__all__) == sorted(typed)
     for public in door.__all__:
         assert getattr(door, public) is getattr(importlib.import_module(typed[public]), public)
