@@ -36,7 +36,7 @@ FREE_SCORES = (  # of the pass that wrote the text, in the order of tables
     "length",
 )
 BOUNDS = ("random", "oracle")
-HEAD = "swift"
+SWIFT_SCORE = "swift"  # of a head
 MAJORITY = "majority_vote"
 VOTE_SUFFIX = "_vote"
 RECORD_FIELDS = (  # of an evaluation, besides the methods
@@ -63,7 +63,7 @@ RECORD_FIELDS = (  # of an evaluation, besides the methods
     "calibration",
     "swift_over_random",
 )
-RESERVED = frozenset({*RECORD_FIELDS, *BOUNDS, MAJORITY, HEAD + VOTE_SUFFIX})
+RESERVED = frozenset({*RECORD_FIELDS, *BOUNDS, MAJORITY, SWIFT_SCORE + VOTE_SUFFIX})
 
 
 def check_score_names(names: Iterable[str]) -> None:
@@ -85,7 +85,7 @@ def score_family(name: str) -> str:
     """Whose a score is: "free", "head" or "reward"."""
     if name in FREE_SCORES:
         return "free"
-    return "head" if name == HEAD else "reward"
+    return "head" if name == SWIFT_SCORE else "reward"
 
 
 def label(name: str) -> str:

@@ -24,7 +24,7 @@ from swift_bon.candidates.files import (
     write_header,
 )
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
-from swift_bon.candidates.score_names import HEAD, LABELS, check_score_names
+from swift_bon.candidates.score_names import LABELS, SWIFT_SCORE, check_score_names
 from swift_bon.collection.score_journal import PromptScores, ScoreJournal, journal_path
 from swift_bon.storage import only_run
 
@@ -79,7 +79,7 @@ def add_scores(path: str | Path, name: str, scorer: Scorer) -> AddedScores:
     with only_run(path):
         header = read_header(path)
         is_known = _check_name(name, scorer, header, path)
-        has_token_scores = scorer.gives_token_scores and _colours(header) in (None, name)
+        has_token_scores = scorer.gives_token_scores and _token_score_name(header) in (None, name)
         journal = ScoreJournal(journal_path(path, name), name, scorer.origin)
         _clear_leftovers(path, header_path(path), journal.path)
         wanted = _Wanted(name, scorer, has_token_scores)
@@ -131,10 +131,10 @@ def _check_name(name: str, scorer: Scorer, header: dict[str, Any], path: Path) -
         )
     others = {*header.get("scores", []), *header.get("added_scores", {})} - {name}
     check_score_names([name, *others])
-    if name in LABELS and not (name == HEAD and "head" in scorer.origin):
+    if name in LABELS and not (name == SWIFT_SCORE and "head" in scorer.origin):
         raise ValueError(f"name is {name!r}, which is {LABELS[name]}; choose another name")
     known = header.get("added_scores", {}).get(name)
-    if name == HEAD and header.get("head"):
+    if name == SWIFT_SCORE and header.get("head"):
         known = {"head": header["head"]}  # collect's own
     if known not in (None, scorer.origin):
         raise ValueError(
@@ -144,10 +144,10 @@ def _check_name(name: str, scorer: Scorer, header: dict[str, Any], path: Path) -
     return known is not None
 
 
-def _colours(header: dict[str, Any]) -> str | None:
+def _token_score_name(header: dict[str, Any]) -> str | None:
     """Name of the score whose head gave the token scores: the first one that a file had."""
     if header.get("head"):
-        return HEAD
+        return SWIFT_SCORE
     return next((name for name, of in header.get("added_scores", {}).items() if "head" in of), None)
 
 

@@ -9,7 +9,7 @@ import torch
 
 from swift_bon.candidates.files import read_header
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
-from swift_bon.candidates.score_names import HEAD
+from swift_bon.candidates.score_names import SWIFT_SCORE
 from swift_bon.collection.added_scores import AddedScores, add_scores
 from swift_bon.collection.score_journal import PromptScores
 from swift_bon.generation.token_scores import make_token_scores
@@ -31,7 +31,7 @@ def score_with_head(
     tokenizer,
     head: RewardHead,
     *,
-    name: str = HEAD,
+    name: str = SWIFT_SCORE,
     batch_size: int = 64,
 ) -> AddedScores:
     """Store a head's score with each candidate of a file, and its rewards and gates by token.

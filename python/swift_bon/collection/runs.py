@@ -14,7 +14,7 @@ from swift_bon.candidates.files import (
     write_header,
 )
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
-from swift_bon.candidates.score_names import FREE_SCORES, HEAD
+from swift_bon.candidates.score_names import FREE_SCORES, SWIFT_SCORE
 from swift_bon.generation.best_of import Candidate, sample_candidates
 from swift_bon.generation.confidence import default_window
 from swift_bon.graders.registry import Grader, load_grader
@@ -94,7 +94,7 @@ def collect(
         "seed": seed,
         "sampling": sampling,
         "head": None if head is None else head.digest(),
-        "scores": [*FREE_SCORES] if head is None else [*FREE_SCORES, HEAD],
+        "scores": [*FREE_SCORES] if head is None else [*FREE_SCORES, SWIFT_SCORE],
         "confidence_window": confidence_window,
         "token_scores": token_scores and head is not None,
     }
@@ -182,7 +182,7 @@ def grade_candidates(
 
 def kept_scores(candidate: Candidate) -> dict[str, float]:
     """By method, what is stored of a candidate: a score that is not finite is none."""
-    scores = {**candidate.free_scores, HEAD: candidate.score}
+    scores = {**candidate.free_scores, SWIFT_SCORE: candidate.score}
     return {name: value for name, value in scores.items() if math.isfinite(value)}
 
 

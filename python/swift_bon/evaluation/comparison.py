@@ -7,7 +7,7 @@ from typing import Any
 from swift_bon.candidates.files import header_path, iterate_candidates, read_header
 from swift_bon.candidates.groups import groups_of
 from swift_bon.candidates.records import PromptCandidates
-from swift_bon.candidates.score_names import FREE_SCORES, HEAD, score_family
+from swift_bon.candidates.score_names import FREE_SCORES, SWIFT_SCORE, score_family
 from swift_bon.evaluation.candidate_table import CandidateTable, tabulate
 from swift_bon.evaluation.picking import Method, pick_with_all_methods
 from swift_bon.evaluation.record import make_record
@@ -101,9 +101,9 @@ def default_pairs(scores: Iterable[str]) -> list[tuple[str, str]]:
     """SWIFT's score, or without it the mean log-probability, with what it can be combined with."""
     names = list(scores)
     rewards = [name for name in names if score_family(name) == "reward"]
-    if HEAD in names:
+    if SWIFT_SCORE in names:
         partners = [name for name in ("mean_logprob",) if name in names]
-        return [(HEAD, partner) for partner in partners + rewards]
+        return [(SWIFT_SCORE, partner) for partner in partners + rewards]
     return [("mean_logprob", reward) for reward in rewards if "mean_logprob" in names]
 
 
@@ -136,5 +136,5 @@ def _choose_reference(reference: str | None, methods: dict[str, Method]) -> str:
     if reference is not None and reference not in methods:
         raise ValueError(f"reference is {reference!r}, expected one of {', '.join(methods)}")
     scores = [name for name, method in methods.items() if method.picks.scores is not None]
-    wanted = (reference, HEAD, FREE_SCORES[0], *scores, *methods)
+    wanted = (reference, SWIFT_SCORE, FREE_SCORES[0], *scores, *methods)
     return next(name for name in wanted if name in methods)

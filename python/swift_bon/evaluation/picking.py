@@ -9,9 +9,9 @@ from torch import Tensor
 
 from swift_bon.candidates.score_names import (
     FREE_SCORES,
-    HEAD,
     LOWER_IS_BETTER,
     MAJORITY,
+    SWIFT_SCORE,
     VOTE_SUFFIX,
     check_score_names,
     combination_label,
@@ -48,7 +48,7 @@ class Method(NamedTuple):
 
 def oriented_scores(table: CandidateTable) -> dict[str, Tensor]:
     """`table.scores` turned so that higher is better, in the order of tables."""
-    known = [*FREE_SCORES, HEAD]
+    known = [*FREE_SCORES, SWIFT_SCORE]
     names = [name for name in known if name in table.scores]
     names += [name for name in table.scores if name not in known]
     columns = {name: table.scores[name] for name in names}

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from swift_bon.candidates.score_names import HEAD
+from swift_bon.candidates.score_names import SWIFT_SCORE
 from swift_bon.evaluation.candidate_table import CandidateTable
 from swift_bon.evaluation.picking import NO_PICK, Method
 from swift_bon.statistics import auroc, auroc_within, calibration
@@ -83,8 +83,8 @@ def make_record(
         **_differences(reference, final, bootstrap, group_numbers, seed),
         "calibration": _calibration(table),
     }
-    if HEAD in final:
-        ratio = bootstrap.ratio_interval(final[HEAD], final["random"])
+    if SWIFT_SCORE in final:
+        ratio = bootstrap.ratio_interval(final[SWIFT_SCORE], final["random"])
         record["swift_over_random"] = list(ratio)
     return record
 
@@ -150,7 +150,8 @@ def _differences(
 
 def _calibration(table: CandidateTable) -> dict[str, Any]:
     """Of the scores that are, or claim to be, the probability of something."""
-    claims = {HEAD: torch.sigmoid, "mean_logprob": torch.exp}  # right; each token, on average
+    # the chance to be right; that of each token, on average
+    claims = {SWIFT_SCORE: torch.sigmoid, "mean_logprob": torch.exp}
     record = {}
     for name, transform in claims.items():
         if name not in table.scores:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import torch
 
 from swift_bon.candidates.records import TokenScores
-from swift_bon.generation.scored_decoding import ScoredCandidates
+from swift_bon.generation.scored_decoding import DecodedCandidates
 from swift_bon.generation.token_scores import make_token_scores
 from swift_kernels import select_best
 
@@ -39,7 +39,7 @@ def pick_best(candidates: list[Candidate]) -> BestOfN:
     return BestOfN(best.text, best.score, index, candidates)
 
 
-def candidates_of(result: ScoredCandidates, tokenizer, prompt_length: int) -> list[Candidate]:
+def candidates_of(result: DecodedCandidates, tokenizer, prompt_length: int) -> list[Candidate]:
     """The rows of a decoding loop as candidates, without their padding."""
     output = result.output
     sequences = output if isinstance(output, torch.Tensor) else output.sequences

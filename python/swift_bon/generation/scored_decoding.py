@@ -19,7 +19,7 @@ from swift_bon.models.identity import check_head_fits
 from swift_kernels import RewardHead, RunningScore
 
 
-class ScoredCandidates(NamedTuple):
+class DecodedCandidates(NamedTuple):
     """What one decoding loop gives. Rows are candidates, those of a prompt side by side."""
 
     output: Tensor | GenerateDecoderOnlyOutput  # ids [P * N, len], or what `generate` returns
@@ -30,7 +30,7 @@ class ScoredCandidates(NamedTuple):
 
 
 class ScoredDecoding:
-    """A decoding method for `custom_generate` that returns all candidates as `ScoredCandidates`.
+    """A decoding method for `custom_generate` that returns all candidates as `DecodedCandidates`.
 
     Args:
         head: None samples without scoring.
@@ -63,7 +63,7 @@ class ScoredDecoding:
         stopping_criteria: StoppingCriteriaList,
         generation_config: GenerationConfig,
         **model_kwargs,
-    ) -> ScoredCandidates:
+    ) -> DecodedCandidates:
         if self.head is not None:
             check_head_fits(self.head, model)
         check_decoding(model, self.head, generation_config, model_kwargs)
@@ -103,7 +103,7 @@ class ScoredDecoding:
         free_scores = {} if confidence is None else confidence.scores(tracker.num_tokens)
         token_scores = None if recorder is None else recorder.token_scores()
         scores = None if running is None else running.scores()
-        return ScoredCandidates(output, scores, tracker.num_tokens, free_scores, token_scores)
+        return DecodedCandidates(output, scores, tracker.num_tokens, free_scores, token_scores)
 
     def _head_on(self, device: torch.device) -> RewardHead:
         if self.head.reward_weight.device == device:
