@@ -49,7 +49,10 @@ def loaded_by(code: str) -> set[str]:
     return set(run.stdout.split())
 
 
-@pytest.mark.parametrize("code", ["import swift_bon", "import swift_bon, swift_bon.cli"])
+@pytest.mark.parametrize(
+    "code",
+    ["import swift_bon", "import swift_bon, swift_bon.cli", "from swift_bon.cli import app"],
+)
 def test_the_entrance_is_light(code):
     heavy = {"torch", "transformers", "triton", "matplotlib", "numpy"}
     assert not heavy & loaded_by(code)

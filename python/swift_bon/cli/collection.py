@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from swift_bon import cli, collection, models
 from swift_bon.cli.options import Json, Model, Samples, Seed
-from swift_bon.cli.terminal import print_record, readable_errors
+from swift_bon.cli.terminal import readable_errors
 from swift_bon.models.names import EMBEDDED_NAME
 
 Task = Annotated[
@@ -56,9 +57,6 @@ def collect(
     as_json: Json = False,
 ) -> None:
     """Sample candidates for the questions of a task, grade them, and store them."""
-    from swift_bon.collection import runs as collection
-    from swift_bon.models.loading import load_head, load_model
-
     sampling: dict[str, Any] = {
         "max_new_tokens": max_new_tokens,
         "temperature": temperature,
@@ -67,9 +65,11 @@ def collect(
     }
     sys.path.append("")  # a grader of one's own may lie in this folder
     with readable_errors():
-        loaded_head = None if head is None else load_head(head, model_name=model)
+        loaded_head = None if head is None else models.load_head(head, model_name=model)
+        loaded_model, tokenizer = models.load_model(model)
         prompts = collection.collect(
-            *load_model(model),
+            loaded_model,
+            tokenizer,
             path,
             task=task,
             split=split,
@@ -92,7 +92,7 @@ def collect(
         "num_candidates": num_candidates,
         "random": num_right / num_candidates,
     }
-    print_record(record, as_json)
+    cli.output.print_record(record, as_json)
 
 
 def import_rollouts(
@@ -114,15 +114,12 @@ def import_rollouts(
     as_json: Json = False,
 ) -> None:
     """Make a candidates file of the paper's rollouts. Needs the model's tokenizer alone."""
-    from swift_bon.collection import rollouts
-    from swift_bon.models.loading import load_tokenizer
-
     sys.path.append("")  # a grader of one's own may lie in this folder
     with readable_errors():
-        report = rollouts.import_rollouts(
+        report = collection.import_rollouts(
             source,
             path,
-            load_tokenizer(model),
+            models.load_tokenizer(model),
             model=model,
             task=task,
             split=split,
@@ -131,4 +128,4 @@ def import_rollouts(
             end_token_id=end_token_id,
             max_new_tokens=max_new_tokens,
         )
-    print_record({"path": str(path), **report._asdict()}, as_json)
+    cli.output.print_record({"path": str(path), **report._asdict()}, as_json)

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from swift_bon import cli, evaluation, models
 from swift_bon.cli.options import Head, Json, MaxNewTokens, Model, Samples, Seed, Temperature, TopP
-from swift_bon.cli.terminal import print_json, print_record, read_prompts, readable_errors
+from swift_bon.cli.terminal import read_prompts, readable_errors
 from swift_bon.models.names import EMBEDDED_NAME
 
 
@@ -32,10 +32,6 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Accuracy of each way to pick one of k, with paired intervals; a report with a page."""
-    from swift_bon.evaluation import comparison as evaluation
-    from swift_bon.evaluation import reports
-    from swift_bon.evaluation.terminal_tables import print_evaluation
-
     with readable_errors():
         settings: dict[str, Any] = {
             "combine": combine or None,
@@ -44,15 +40,15 @@ def evaluate(
             "seed": seed,
         }
         if report:
-            record, files = reports.report(path, output, **settings)
+            record, files = evaluation.report(path, output, **settings)
         elif output is not None:
             raise ValueError("--output and --no-report exclude each other; leave one out")
         else:
             record, files = evaluation.evaluate(path, **settings), ()
     if as_json:
-        print_json(record)
+        cli.output.print_json(record)
         return
-    print_evaluation(record, Console())
+    cli.output.print_evaluation(record)
     for file in files:
         typer.echo(f"written: {file}")
 
@@ -76,22 +72,20 @@ def inspect(
     as_json: Json = False,
 ) -> None:
     """Write a page of one prompt's candidates, each token coloured by its reward and its gate."""
-    from swift_bon.evaluation import inspection
-    from swift_bon.models.loading import load_head, load_model
-    from swift_bon.storage import write_whole
-
     with readable_errors():
         if (prompt is None) == (file is None):
             raise ValueError("give either a prompt or --file with --id")
         if (file is None) != (prompt_id is None):
             raise ValueError("--file and --id belong together; give both or none")
         if file is not None:
-            page = inspection.inspect_stored(file, prompt_id)
+            page = evaluation.inspection.inspect_stored(file, prompt_id)
         else:
             text = "\n".join(read_prompts([prompt], None))  # standard input is one prompt
-            loaded_head = load_head(head, model_name=model)
-            page = inspection.inspect_prompt(
-                *load_model(model),
+            loaded_head = models.load_head(head, model_name=model)
+            loaded_model, tokenizer = models.load_model(model)
+            page = evaluation.inspect_prompt(
+                loaded_model,
+                tokenizer,
                 text,
                 loaded_head,
                 num_return_sequences,
@@ -100,5 +94,5 @@ def inspect(
                 temperature=temperature,
                 top_p=top_p,
             )
-        write_whole(output, page)
-    print_record({"output": str(output)}, as_json)
+        cli.output.write_page(output, page)
+    cli.output.print_record({"output": str(output)}, as_json)

@@ -4,21 +4,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from swift_bon import cli, generation, models
 from swift_bon.cli import collection as cli_collection
 from swift_bon.cli import evaluation as cli_evaluation
 from swift_bon.cli import scoring as cli_scoring
 from swift_bon.cli import training as cli_training
 from swift_bon.cli.options import Head, Json, MaxNewTokens, Model, Samples, Seed, Temperature, TopP
-from swift_bon.cli.terminal import (
-    print_json,
-    print_record,
-    print_result,
-    read_prompts,
-    readable_errors,
-    result_record,
-)
+from swift_bon.cli.terminal import read_prompts, readable_errors
 from swift_bon.models.names import EMBEDDED_NAME
 
 app = typer.Typer(
@@ -27,13 +20,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-
-
-def _load(model: str, head: str | None):
-    from swift_bon.models.loading import load_head, load_model
-
-    loaded_head = load_head(head, model_name=model)
-    return *load_model(model), loaded_head
 
 
 @app.command()
@@ -45,12 +31,13 @@ def demo(
     head: Head = None,
 ) -> None:
     """Answer questions by best-of-N with a real model, and compare the ways to pick."""
-    from swift_bon.cli.demo import demo as run_demo
-
     with readable_errors():
-        loaded = _load(model, head)
-        record = run_demo(*loaded, questions=questions, samples=samples, seed=seed)
-    print_json(record)
+        loaded_head = models.load_head(head, model_name=model)
+        loaded_model, tokenizer = models.load_model(model)
+        record = cli.demo.demo(
+            loaded_model, tokenizer, loaded_head, questions=questions, samples=samples, seed=seed
+        )
+    cli.output.print_json(record)
 
 
 @app.command()
@@ -72,12 +59,11 @@ def generate(
     as_json: Json = False,
 ) -> None:
     """Write N candidates for each prompt and print the best, with the scores of all."""
-    from swift_bon.generation.best_of import best_of_n
-
     with readable_errors():
         texts = read_prompts(prompts or [], file)
-        loaded_model, tokenizer, loaded_head = _load(model, head)
-        results = best_of_n(
+        loaded_head = models.load_head(head, model_name=model)
+        loaded_model, tokenizer = models.load_model(model)
+        results = generation.best_of_n(
             loaded_model,
             tokenizer,
             texts,
@@ -90,14 +76,14 @@ def generate(
             top_p=top_p,
         )
     records = [
-        {"prompt": text, **result_record(result)}
+        {"prompt": text, **cli.output.result_record(result)}
         for text, result in zip(texts, results, strict=True)
     ]
     if as_json:
-        print_json({"results": records})
+        cli.output.print_json({"results": records})
         return
     for record in records:
-        print_result(record, Console())
+        cli.output.print_result(record)
 
 
 @app.command()
@@ -110,14 +96,9 @@ def convert(
     as_json: Json = False,
 ) -> None:
     """Turn a checkpoint of the paper's code into a head. Pickled code is never run."""
-    from swift_kernels import RewardHead
-
     with readable_errors():
-        head = RewardHead.from_reference_checkpoint(
-            path, num_layers, hidden_size, base_model=base_model
-        )
-        head.save_pretrained(output)
-    print_record({"output": str(output), **head.config()}, as_json)
+        head = cli.conversion.convert(path, output, num_layers, hidden_size, base_model=base_model)
+    cli.output.print_record({"output": str(output), **head.config()}, as_json)
 
 
 for command in (

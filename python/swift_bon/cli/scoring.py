@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
+from swift_bon import candidates, cli, collection, models
 from swift_bon.cli.options import Json
-from swift_bon.cli.terminal import print_record, readable_errors
+from swift_bon.cli.terminal import readable_errors
 
 
 def score(
@@ -31,11 +32,6 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Add the scores of a reward model or of a head to each candidate of a file."""
-    from swift_bon.candidates.files import check_file, read_header
-    from swift_bon.collection.head_scores import score_with_head
-    from swift_bon.collection.reward_models import load_reward_model, score_with_reward_model
-    from swift_bon.models.loading import load_head, load_model
-
     options: dict[str, Any] = {"name": name, "batch_size": batch_size}
     given = {option: value for option, value in options.items() if value is not None}
     with readable_errors():
@@ -43,11 +39,15 @@ def score(
             raise ValueError("give either --reward-model or --head")
         if reward_model is not None and model is not None:
             raise ValueError("--model is for --head; a reward model reads texts, leave it out")
-        header = read_header(check_file(path))  # before a model is loaded, which may take long
+        header = candidates.read_header(
+            candidates.files.check_file(path)
+        )  # before a model is loaded, which may take long
         if reward_model is not None:
-            added = score_with_reward_model(path, *load_reward_model(reward_model), **given)
+            judge, tokenizer = collection.load_reward_model(reward_model)
+            added = collection.score_with_reward_model(path, judge, tokenizer, **given)
         else:
             model = model or header["model"]
-            loaded_head = load_head(head, model_name=model)
-            added = score_with_head(path, *load_model(model), loaded_head, **given)
-    print_record({"path": str(path), **added._asdict()}, as_json)
+            loaded_head = models.load_head(head, model_name=model)
+            loaded_model, tokenizer = models.load_model(model)
+            added = collection.score_with_head(path, loaded_model, tokenizer, loaded_head, **given)
+    cli.output.print_record({"path": str(path), **added._asdict()}, as_json)

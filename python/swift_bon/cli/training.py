@@ -5,8 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
+from swift_bon import cli, fitting, models
+from swift_bon import features as feature_stores
 from swift_bon.cli.options import Json, Model
-from swift_bon.cli.terminal import print_record, readable_errors
+from swift_bon.cli.terminal import readable_errors, say
 from swift_bon.models.names import EMBEDDED_NAME
 
 Layers = Annotated[str | None, typer.Option(help="Hidden states, as in 0,8,16-30; by default all.")]
@@ -40,9 +42,6 @@ def extract(
     as_json: Json = False,
 ) -> None:
     """Run the model once over collected candidates and store the features of their tokens."""
-    from swift_bon.features.extraction import extract_features, project_features
-    from swift_bon.models.loading import load_model
-
     with readable_errors():
         settings: dict[str, Any] = {
             "layers": parse_layers(layers),
@@ -55,10 +54,13 @@ def extract(
         if states is not None and scored_tokens is not None:
             raise ValueError("--scored-tokens is that of --states; leave it out")
         if states is not None:
-            store = project_features(path, states, folder, **settings)
+            store = feature_stores.project_features(path, states, folder, **settings)
         else:
             settings |= {"scored_tokens": scored_tokens or "fed", "batch_size": batch_size}
-            store = extract_features(*load_model(model), path, folder, **settings)
+            loaded_model, tokenizer = models.load_model(model)
+            store = feature_stores.extract_features(
+                loaded_model, tokenizer, path, folder, **settings
+            )
     record = {
         "folder": str(folder),
         "num_tokens": sum(shard.num_tokens for shard in store.shards),
@@ -66,7 +68,7 @@ def extract(
         "dtype": store.spec.dtype,
         "layers": list(store.spec.layers),
     }
-    print_record(record, as_json)
+    cli.output.print_record(record, as_json)
 
 
 def train(
@@ -114,11 +116,6 @@ def train(
     Takes the model once, to store the features, or not at all where they are stored. A killed run
     goes on where it stopped.
     """
-    from swift_bon.features import extraction, model_features
-    from swift_bon.fitting import training
-    from swift_bon.fitting.options import FitOptions
-    from swift_bon.models.loading import load_model
-
     with readable_errors():
         options: dict[str, Any] = {
             "loss": loss,
@@ -139,30 +136,34 @@ def train(
         }
         given = {name: value for name, value in options.items() if value is not None}
         # what cannot be fitted is refused before the model runs for long
-        training.read_split(path, FitOptions.from_arguments(given))
+        fitting.training.read_split(path, fitting.options.FitOptions.from_arguments(given))
         if features is not None and not store:
             raise ValueError("--features and --no-store exclude each other; leave one out")
         if store:
-            source = extraction.open_features(
+            source = feature_stores.extraction.open_features(
                 path,
                 features,
-                load=lambda: load_model(model),
+                load=lambda: models.load_model(model),
                 layers=given.get("layers"),
                 scored_tokens=scored_tokens,
                 batch_size=forward_batch,
                 say=say,
             )
         else:
-            source = model_features.stream_features(
-                *load_model(model),
+            loaded_model, tokenizer = models.load_model(model)
+            source = feature_stores.stream_features(
+                loaded_model,
+                tokenizer,
                 path,
                 layers=given.get("layers"),
                 scored_tokens=scored_tokens or "fed",
                 batch_size=forward_batch,
             )
-        _, report = training.train_reward_head(path, source, output, device=device, **given)
+        _, report = fitting.train_reward_head(path, source, output, device=device, **given)
     fits = [{k: v for k, v in fit.items() if k != "history"} for fit in report["fits"]]
-    print_record({"output": str(output), "chosen": report["chosen"], "fits": fits}, as_json)
+    cli.output.print_record(
+        {"output": str(output), "chosen": report["chosen"], "fits": fits}, as_json
+    )
 
 
 def parse_layers(text: str | None) -> list[int] | None:
@@ -178,7 +179,3 @@ def parse_layers(text: str | None) -> list[int] | None:
             raise ValueError(f"layers is {text!r}, expected something like 0,8,16-30")
         layers += range(int(first), int(last) + 1)
     return layers
-
-
-def say(text: str) -> None:
-    typer.echo(text, err=True)
