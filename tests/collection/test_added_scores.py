@@ -16,11 +16,6 @@ from tiny_models import tiny_tokenizer
 MOST = 2 * 2  # candidates scored between two writes
 
 
-@pytest.fixture
-def path(tmp_path):
-    return write(tmp_path)
-
-
 def test_what_is_stored(tmp_path, path):
     header = read_header(path)
     added = add_scores(path, "rm", TextScorer())

@@ -15,12 +15,6 @@ from swift_bon.collection import added_scores
 from swift_bon.collection.added_scores import add_scores
 from swift_bon.collection.score_journal import ScoreJournal, journal_path
 
-
-@pytest.fixture
-def path(tmp_path):
-    return write(tmp_path)
-
-
 STEPS = {
     "append": (ScoreJournal, "append"),
     "header": (added_scores, "write_header"),

@@ -9,11 +9,6 @@ from swift_bon.candidates.files import read_candidates, read_header, replace_can
 from swift_bon.collection.added_scores import add_scores
 
 
-@pytest.fixture
-def path(tmp_path):
-    return write(tmp_path)
-
-
 def test_token_scores_are_those_of_the_first_head(path):
     scorer = TokenScorer()
     assert add_scores(path, "swift", scorer).has_token_scores

@@ -12,21 +12,8 @@ from swift_bon.collection.runs import collect, grade_candidates, kept_scores
 from swift_bon.generation.best_of import Candidate
 from swift_bon.tasks.registry import load_task
 from swift_kernels import RewardHead
-from tiny_models import tiny_model, tiny_tokenizer
 
 SETTINGS = {"limit": 5, "num_return_sequences": 3, "batch_size": 6, "max_new_tokens": 4}
-
-
-@pytest.fixture(scope="module")
-def model():
-    model = tiny_model("llama")
-    model.config._name_or_path = model.name_or_path = "tiny/llama"
-    return model
-
-
-@pytest.fixture(scope="module")
-def tokenizer():
-    return tiny_tokenizer()
 
 
 def test_what_is_stored(model, tokenizer, tmp_path):

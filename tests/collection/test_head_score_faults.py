@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 import torch
 
+from added_cases import write
 from feature_cases import RARE_TOKEN, named_model
-from head_score_cases import head_of, score, write
+from head_score_cases import head_of, score
 from scoring_cases import texted_prompts
 from swift_bon.candidates.files import append_candidates, read_candidates
 from swift_bon.candidates.records import StoredCandidate
@@ -15,11 +16,6 @@ from swift_kernels import RewardHead
 from tiny_models import EOS, VOCAB
 
 PROMPTS = texted_prompts(6)
-
-
-@pytest.fixture
-def path(tmp_path):
-    return write(tmp_path, PROMPTS)
 
 
 def test_states_that_are_not_finite(tmp_path):

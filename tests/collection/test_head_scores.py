@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
+from added_cases import write
 from feature_cases import own_states, shared_model
-from head_score_cases import head_of, score, write
+from head_score_cases import head_of, score
 from scoring_cases import texted_prompts
 from swift_bon.candidates.files import read_candidates, read_header, replace_candidates
 from swift_bon.collection import head_scores
@@ -23,11 +24,6 @@ HEADS = {
     "layers": {"layers": [0, 2]},
     "plain": {"gated": False},
 }
-
-
-@pytest.fixture
-def path(tmp_path):
-    return write(tmp_path, PROMPTS)
 
 
 def expected_of(model, head, prompt):

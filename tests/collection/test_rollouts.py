@@ -45,11 +45,6 @@ TEST = [
 ]
 
 
-@pytest.fixture(scope="module")
-def tokenizer():
-    return tiny_tokenizer()
-
-
 @pytest.fixture
 def run(tmp_path, tokenizer):
     def run(records, path="a.jsonl", lines=False, **settings):

@@ -2,8 +2,7 @@
 
 import torch
 
-from feature_cases import HEADER, shared_model
-from swift_bon.candidates.files import append_candidates, write_header
+from feature_cases import shared_model
 from swift_bon.collection.head_scores import score_with_head
 from swift_kernels import RewardHead
 from tiny_models import tiny_tokenizer
@@ -13,12 +12,6 @@ def head_of(**options) -> RewardHead:
     with torch.random.fork_rng():
         torch.manual_seed(7)
         return RewardHead(4, 32, **options)
-
-
-def write(folder, prompts, model="tiny/llama"):
-    append_candidates(folder / "a.jsonl", prompts)
-    write_header(folder / "a.jsonl", {"model": model, **HEADER})
-    return folder / "a.jsonl"
 
 
 def score(path, head, model=None, **options):

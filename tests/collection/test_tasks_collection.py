@@ -10,7 +10,6 @@ from swift_bon.candidates.groups import groups_of
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.collection.runs import collect
 from swift_bon.tasks import Grade
-from tiny_models import tiny_model, tiny_tokenizer
 
 SETTINGS = {"task": "own", "split": "test", "num_return_sequences": 2, "max_new_tokens": 4}
 ROWS = [{"prompt": "Say a.", "reference": "a"}, {"prompt": "Say b.", "reference": "b"}]
@@ -23,18 +22,6 @@ def has_length(question, text):
 
 def starts(question, text):
     return text.startswith(question.reference)
-
-
-@pytest.fixture(scope="module")
-def model():
-    model = tiny_model("llama")
-    model.config._name_or_path = model.name_or_path = "tiny/llama"
-    return model
-
-
-@pytest.fixture(scope="module")
-def tokenizer():
-    return tiny_tokenizer()
 
 
 @pytest.fixture
