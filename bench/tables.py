@@ -1,9 +1,10 @@
-"""Write the README's tables from the records of the benchmarks, so that no number is typed.
+"""Write the tables of the documentation from the records of benchmarks: no number is typed.
 
     python bench/tables.py [--check]
 
-A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`. With `--check` nothing
-is written, and the exit code is 1 if the README differs from the records.
+A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`, in docs/benchmarks.md or
+in the README. With `--check` nothing is written, and the exit code is 1 if a page differs from the
+records.
 """
 
 import argparse
@@ -19,9 +20,11 @@ from rendering import compare_table, table_texts
 from rendering.evaluation_table import render as evaluation
 from rendering.fit_table import render as fit
 from rendering.grader_table import render_graders, render_speed
+from rendering.readme_tables import render_accuracies, render_costs
 from rendering.reward_tables import render as reward_models
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+PAGES = (ROOT / "README.md", ROOT / "docs/benchmarks.md")
 BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 NOT_MEASURED = "not measured"
 
@@ -51,6 +54,8 @@ TABLES = {
     "fit-cpu": Source("fit", fit, False),
     "fit-gpu": Source("fit", fit, True),
     "reward-models": Source("reward_models", reward_models, None),
+    "readme-accuracies": Source("evaluate_basics_test", render_accuracies, None),
+    "readme-costs": Source("reward_models", render_costs, None),
 }
 
 
@@ -58,11 +63,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing; 1 if it is stale")
     check = parser.parse_args().check
-    text = README.read_text(encoding="utf-8")
-    written = rewrite(text, RESULTS)
+    stale = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        written = rewrite(text, RESULTS)
+        if written != text:
+            stale.append(page.name)
+        if not check:
+            page.write_text(written, encoding="utf-8")
     if check:
-        sys.exit("README.md is stale: run `make tables`" if written != text else 0)
-    README.write_text(written, encoding="utf-8")
+        sys.exit(f"stale: {', '.join(stale)}; run `make tables`" if stale else 0)
 
 
 def rewrite(text: str, results: Path) -> str:

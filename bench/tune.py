@@ -3,8 +3,9 @@
     python bench/tune.py [--out DIR] [--quick]
 
 Two inputs: the headline, which fills the GPU, and a small one, which does not. The first set is
-that of `swift_kernels/launch.py`; a better one belongs there, and what it replaced into NOTES.md.
-The last line is JSON; the exit code is 1 after a wrong answer. On a CPU it only shows that it runs.
+that of `swift_kernels/launch.py`; a better one belongs there, and what it replaced into
+docs/decisions.md. The last line is JSON; the exit code is 1 after a wrong answer. On a CPU it only
+shows that it runs.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Launch numbers: from shapes to sizes. No kernel is imported here.
 
-The reasons, and what was predicted and measured of each number, are in bench/NOTES.md.
+The reasons, and what was predicted and measured of each number, are in docs/decisions.md.
 """
 
 import functools

@@ -76,14 +76,14 @@ def processor() -> str:
 def commit() -> str | None:
     """The commit, with "+dirty" where tracked code differs; `GIT_COMMIT` outside a checkout.
 
-    The results and the README are left out: benchmarks write them.
+    The results, the README and docs are left out: benchmarks write them.
     """
     # a copied tree may belong to another user, which git refuses by default
     git = ("git", "-c", "safe.directory=*", "-C", str(ROOT))
     head = _output(*git, "rev-parse", "HEAD")
     if head is None:
         return os.environ.get("GIT_COMMIT")
-    code = ("--", ".", ":(exclude)bench/results", ":(exclude)README.md")
+    code = ("--", ".", ":(exclude)bench/results", ":(exclude)README.md", ":(exclude)docs")
     changes = _output(*git, "status", "--porcelain", "--untracked-files=no", *code)
     return head if changes == "" else f"{head}+dirty"
 

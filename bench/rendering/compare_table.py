@@ -1,4 +1,4 @@
-"""The README's tables of fits compared: the record of `compare_fits.py` as Markdown."""
+"""The tables of fits compared: the record of `compare_fits.py` as Markdown."""
 
 from typing import Any
 

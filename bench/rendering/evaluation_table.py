@@ -1,4 +1,4 @@
-"""The README's table of an evaluation: the record of `evaluate.py` as Markdown."""
+"""The table of an evaluation: the record of `evaluate.py` as Markdown."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The README's table of fitting: the record of `fit.py` as Markdown."""
+"""The table of fitting: the record of `fit.py` as Markdown."""
 
 from rendering.table_texts import NONE, machine_line, markdown_table
 

@@ -1,4 +1,4 @@
-"""The README's sentences on graders and on the time of an evaluation, from their records."""
+"""The sentences on graders and on the time of an evaluation, from their records."""
 
 from typing import Any
 

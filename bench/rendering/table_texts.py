@@ -1,4 +1,4 @@
-"""The README's tables: records of benchmarks as Markdown."""
+"""The tables of docs/benchmarks.md: records of benchmarks as Markdown."""
 
 from collections.abc import Sequence
 
