@@ -14,7 +14,8 @@ def render_accuracies(record: dict[str, Any]) -> str:
     labels = {method["name"]: method["label"] for method in record["methods"]}
     rows = []
     for name in SHOWN_METHODS:
-        accuracy, low, high = (record["curves"][name][key][-1] for key in ("accuracy", "low", "high"))
+        curve = record["curves"][name]
+        accuracy, low, high = (curve[key][-1] for key in ("accuracy", "low", "high"))
         rows.append((labels[name], f"{accuracy:.3f}", f"{low:.3f} to {high:.3f}"))
     headings = ("answer taken", f"best of {samples}", "95% interval")
     gain = "{:+.3f} ({:+.3f} to {:+.3f})".format(*record["differences"]["swift - mean_logprob"])
