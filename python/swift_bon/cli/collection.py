@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,76 +14,112 @@ from swift_bon.models.names import EMBEDDED_NAME
 Task = Annotated[
     str,
     typer.Option(
-        help="basics, gsm8k, math, aqua_rat, hellaswag, coin_flip, code_comprehension or own."
+        help="Task whose questions are asked: basics, gsm8k, math, aqua_rat, hellaswag, coin_flip, "
+        "code_comprehension or own."
     ),
 ]
-Split = Annotated[str, typer.Option(help="train, test or all.")]
+Split = Annotated[str, typer.Option(help="Split of the task: train, test or all.")]
 Grader = Annotated[
     str | None,
     typer.Option(
-        help="math, letter, boolean, literal, text or module:function, also of this folder."
+        help="Grader of the answers: math, letter, boolean, literal, text, or module:function, "
+        "also of this folder; the task's own if left out."
     ),
 ]
 
 
+@readable_errors()
 def collect(
-    path: Annotated[Path, typer.Argument(help="JSON lines to write; resumed if it exists.")],
+    path: Annotated[
+        Path, typer.Argument(help="Candidates file to write; one that a killed run left goes on.")
+    ],
     task: Task = "basics",
     split: Split = "train",
     data: Annotated[
-        Path | None, typer.Option(help="A file with the task's questions, in place of the hub.")
+        Path | None,
+        typer.Option(
+            help="File with the task's questions, JSON lines or one JSON list; those of the hub "
+            "if left out."
+        ),
     ] = None,
     grader: Grader = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first questions.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Ask only so many questions, the first; all if left out.")
+    ] = None,
     num_return_sequences: Samples = 8,
     max_new_tokens: Annotated[
-        int | None, typer.Option(help="Longest response, in tokens; by the task.")
+        int | None,
+        typer.Option(
+            help="Most tokens that a candidate may have; if left out 24 for basics and 1024 for "
+            "the other tasks."
+        ),
     ] = None,
-    temperature: Annotated[float | None, typer.Option(help="Of the sampling; 1.")] = None,
-    top_p: Annotated[float | None, typer.Option(help="Nucleus sampling; 1, all tokens.")] = None,
-    top_k: Annotated[int | None, typer.Option(help="Likeliest tokens sampled from; 50.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Candidates at a time.")] = 64,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="Temperature of the sampling: above 1 more varied, below 1 less; 1.0 if left out."
+        ),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            help="Sample from the likeliest tokens that hold this share of the probability; 1.0, "
+            "all of them, if left out."
+        ),
+    ] = None,
+    top_k: Annotated[
+        int | None,
+        typer.Option(help="Sample from so many of the likeliest tokens; 50 if left out."),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Candidates written at a time.")] = 64,
     seed: Seed = 0,
     model: Model = EMBEDDED_NAME,
     head: Annotated[
-        str | None, typer.Option(help="Store this head's score with each candidate.")
+        str | None,
+        typer.Option(
+            help="Store this head's score with each candidate: a folder, a hub id or the name of "
+            "one that ships; no score is stored if left out."
+        ),
     ] = None,
     confidence_window: Annotated[
-        int | None, typer.Option(help="Tokens of a group of DeepConf; by max_new_tokens.")
+        int | None,
+        typer.Option(
+            help="Tokens in a group, for DeepConf's scores; an eighth of the most tokens, from 8 "
+            "to 2048, if left out."
+        ),
     ] = None,
     token_scores: Annotated[
-        bool, typer.Option(help="Store the head's reward and gate of each token.")
+        bool, typer.Option(help="Store the head's reward and gate of each token, too.")
     ] = True,
     as_json: Json = False,
 ) -> None:
     """Sample candidates for the questions of a task, grade them, and store them."""
-    sampling: dict[str, Any] = {
+    sampling = {
         "max_new_tokens": max_new_tokens,
         "temperature": temperature,
         "top_p": top_p,
         "top_k": top_k,
     }
     sys.path.append("")  # a grader of one's own may lie in this folder
-    with readable_errors():
-        loaded_head = None if head is None else models.load_head(head, model_name=model)
-        loaded_model, tokenizer = models.load_model(model)
-        prompts = collection.collect(
-            loaded_model,
-            tokenizer,
-            path,
-            task=task,
-            split=split,
-            data=data,
-            grader=grader,
-            limit=limit,
-            num_return_sequences=num_return_sequences,
-            head=loaded_head,
-            batch_size=batch_size,
-            seed=seed,
-            confidence_window=confidence_window,
-            token_scores=token_scores,
-            **{name: value for name, value in sampling.items() if value is not None},
-        )
+    loaded_head = None if head is None else models.load_head(head, model_name=model)
+    loaded_model, tokenizer = models.load_model(model)
+    prompts = collection.collect(
+        loaded_model,
+        tokenizer,
+        path,
+        task=task,
+        split=split,
+        data=data,
+        grader=grader,
+        limit=limit,
+        num_return_sequences=num_return_sequences,
+        head=loaded_head,
+        batch_size=batch_size,
+        seed=seed,
+        confidence_window=confidence_window,
+        token_scores=token_scores,
+        **{name: value for name, value in sampling.items() if value is not None},
+    )
     num_right = sum(c.correct for prompt in prompts for c in prompt.candidates)
     num_candidates = sum(len(prompt.candidates) for prompt in prompts)
     record = {
@@ -95,37 +131,52 @@ def collect(
     cli.output.print_record(record, as_json)
 
 
+@readable_errors()
 def import_rollouts(
-    source: Annotated[Path, typer.Argument(help="Rollouts of the paper's scripts, JSON.")],
-    path: Annotated[Path, typer.Argument(help="The candidates file to write.")],
-    model: Annotated[str, typer.Option(help="That wrote them: a hub id or a path.")],
-    task: Annotated[str, typer.Option(help="Any name; the grader of a known task reads answers.")],
-    split: Split = "train",
+    source: Annotated[Path, typer.Argument(help="Rollouts of the paper's scripts, a JSON file.")],
+    path: Annotated[
+        Path, typer.Argument(help="Candidates file to write, which must not exist yet.")
+    ],
+    model: Annotated[str, typer.Option(help="Model that wrote the rollouts: a hub id or a path.")],
+    task: Annotated[
+        str,
+        typer.Option(help="Any name for the task; the grader of a known one reads the answers."),
+    ],
+    split: Annotated[str, typer.Option(help="Any name for the split, such as train.")] = "train",
     instruction: Annotated[
-        str, typer.Option(help="What stood before each prompt when the model was asked.")
+        str,
+        typer.Option(
+            help="Text that stood before each prompt when the model was asked; none if left out."
+        ),
     ] = "",
     grader: Grader = None,
     end_token_id: Annotated[
-        int | None, typer.Option(help="Ends a turn; by default the tokenizer's eos_token_id.")
+        int | None,
+        typer.Option(
+            help="Token that ends a turn; the tokenizer's eos_token_id if left out.",
+        ),
     ] = None,
     max_new_tokens: Annotated[
-        int | None, typer.Option(help="Of the sampling: as many tokens were cut off.")
+        int | None,
+        typer.Option(
+            help="Most tokens that the sampling allowed: a rollout with as many was cut off; none "
+            "was if left out."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a candidates file of the paper's rollouts. Needs the model's tokenizer alone."""
     sys.path.append("")  # a grader of one's own may lie in this folder
-    with readable_errors():
-        report = collection.import_rollouts(
-            source,
-            path,
-            models.load_tokenizer(model),
-            model=model,
-            task=task,
-            split=split,
-            instruction=instruction,
-            grader=grader,
-            end_token_id=end_token_id,
-            max_new_tokens=max_new_tokens,
-        )
+    report = collection.import_rollouts(
+        source,
+        path,
+        models.load_tokenizer(model),
+        model=model,
+        task=task,
+        split=split,
+        instruction=instruction,
+        grader=grader,
+        end_token_id=end_token_id,
+        max_new_tokens=max_new_tokens,
+    )
     cli.output.print_record({"path": str(path), **report._asdict()}, as_json)

@@ -1,16 +1,57 @@
 """Options that several commands have."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Model = Annotated[str, typer.Option(help="The embedded model's name, a hub id, or a path.")]
-Head = Annotated[
-    str | None, typer.Option(help="A folder or hub id; by default the head that ships.")
+Model = Annotated[
+    str, typer.Option(help="Language model: the embedded one's name, a hub id or a path.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
-Samples = Annotated[int, typer.Option("--samples", "-n", help="N.")]
-MaxNewTokens = Annotated[int, typer.Option(help="Longest response, in tokens.")]
-Temperature = Annotated[float, typer.Option(help="Of the sampling.")]
-TopP = Annotated[float, typer.Option(help="Nucleus sampling; 1 keeps all tokens.")]
-Seed = Annotated[int, typer.Option(help="Of the random streams, one for each candidate.")]
+Head = Annotated[
+    str | None,
+    typer.Option(
+        help="Head to score with: a folder or a hub id; the one that ships for the model if left "
+        "out."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Samples = Annotated[
+    int, typer.Option("--samples", "-n", help="Candidates sampled for each prompt.")
+]
+MaxNewTokens = Annotated[int, typer.Option(help="Most tokens that a candidate may have.")]
+Temperature = Annotated[
+    float, typer.Option(help="Temperature of the sampling: above 1 more varied, below 1 less.")
+]
+TopP = Annotated[
+    float,
+    typer.Option(
+        help="Sample from the likeliest tokens that hold this share of the probability; 1 keeps "
+        "all."
+    ),
+]
+Seed = Annotated[
+    int, typer.Option(help="Seed of the random streams, of which each candidate has its own.")
+]
+Candidates = Annotated[Path, typer.Argument(help="Candidates file, as collect or import wrote it.")]
+Layers = Annotated[
+    str | None, typer.Option(help="Hidden states to read, as in 0,8,16-30; all if left out.")
+]
+ForwardBatch = Annotated[
+    int, typer.Option(help="Candidates in one forward; halved when memory runs out.")
+]
+
+
+def parse_layers(text: str | None) -> list[int] | None:
+    """`0,8,16-30` as indices."""
+    if text is None:
+        return None
+    layers: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        last = last if dash else first
+        are_numbers = first.strip().isdecimal() and last.strip().isdecimal()
+        if not are_numbers or int(first) > int(last):
+            raise ValueError(f"layers is {text!r}, expected something like 0,8,16-30")
+        layers += range(int(first), int(last) + 1)
+    return layers
