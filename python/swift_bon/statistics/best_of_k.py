@@ -36,8 +36,8 @@ def best_of_k_accuracy(scores: Tensor, correct: Tensor, present: Tensor | None =
             continue
         rows = num_candidates == count
         ratios = binomial_ratios(count)  # [count + 1, count]
-        found = weights[rows, : count + 1] @ ratios
-        accuracy[rows] = torch.cat([found, found[:, -1:].expand(-1, width - count)], dim=1)
+        known = weights[rows, : count + 1] @ ratios
+        accuracy[rows] = torch.cat([known, known[:, -1:].expand(-1, width - count)], dim=1)
     return accuracy.clamp(0, 1)
 
 

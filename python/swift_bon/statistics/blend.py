@@ -53,10 +53,11 @@ def fit_blend(features: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
     scale = torch.where(scale > 0, scale, 1)
     differences, shares = [], []
     for row, is_right, is_known in zip(features, correct, has_all, strict=True):
-        found = _pairs(row[is_right & is_known], row[~is_right & is_known])
-        if len(found):
-            differences.append(found)
-            shares.append(torch.full((len(found),), 1 / len(found), dtype=torch.float64))
+        pairs_of_prompt = _pairs(row[is_right & is_known], row[~is_right & is_known])
+        count = len(pairs_of_prompt)
+        if count:
+            differences.append(pairs_of_prompt)
+            shares.append(torch.full((count,), 1 / count, dtype=torch.float64))
     if not differences:
         return 1 / scale, mean
     pairs, share = torch.cat(differences) / scale, torch.cat(shares) / len(shares)

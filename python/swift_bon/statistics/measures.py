@@ -1,5 +1,6 @@
 """Statistics of best-of-N as pure tensor functions. P prompts, N candidates."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -55,7 +56,8 @@ def auroc_within(scores: Tensor, correct: Tensor) -> Tensor:
     return (rank_sum - num_right * (num_right + 1) / 2) / (num_right * num_wrong)
 
 
-class CalibrationBin(NamedTuple):
+@dataclass(frozen=True)
+class CalibrationBin:
     """Candidates of similar probability."""
 
     count: int

@@ -104,8 +104,8 @@ def percentile_bounds(means: Tensor, confidence: float) -> tuple[Tensor, Tensor]
     columns = means.reshape(len(means), -1)
     # `quantile` refuses more than 16 million numbers at a time
     chunks = columns.split(max(1, CHUNK_ELEMENTS // 2 // len(means)), dim=1)
-    found = [chunk.nanquantile(quantiles, dim=0) for chunk in chunks]
-    low, high = torch.cat(found, dim=1).reshape(2, *means.shape[1:])
+    bounds = [chunk.nanquantile(quantiles, dim=0) for chunk in chunks]
+    low, high = torch.cat(bounds, dim=1).reshape(2, *means.shape[1:])
     return low, high
 
 
