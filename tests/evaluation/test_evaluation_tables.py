@@ -8,7 +8,8 @@ from rich.console import Console
 from evaluation_cases import PROMPTS, prompt, random_prompts
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.evaluation.comparison import evaluate_candidates
-from swift_bon.evaluation.terminal_tables import p_text, print_evaluation, shown_ks
+from swift_bon.evaluation.number_texts import p_text
+from swift_bon.evaluation.terminal_tables import print_evaluation, shown_ks
 
 
 def printed(record, width: int = 200) -> str:

@@ -186,7 +186,7 @@ def words(html: str) -> str:
 
 
 def unpack_lengths(packed: str) -> list[int]:
-    """As tokens.js does it."""
+    """As candidates.js does it."""
     lengths, more = [], 0
     for character in packed:
         level = ALPHABET.index(character)

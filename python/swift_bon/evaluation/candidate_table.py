@@ -61,10 +61,10 @@ def tabulate(prompts: Iterable[PromptCandidates]) -> CandidateTable:
         _fill(torch.full(shape, NO_ANSWER), answers),
         {},
     )
-    for name, found in rows.items():
+    for name, row_of in rows.items():
         column = torch.full(shape, float("nan"), dtype=torch.float64)
-        for number, row in found.items():
-            column[number, : len(row)] = torch.tensor(row, dtype=torch.float64)
+        for number, values in row_of.items():
+            column[number, : len(values)] = torch.tensor(values, dtype=torch.float64)
         table.scores[name] = torch.where(column.isfinite(), column, float("nan"))
     return table
 

@@ -11,6 +11,7 @@ from swift_bon.candidates.score_names import FREE_SCORES, SWIFT_SCORE, score_fam
 from swift_bon.evaluation.candidate_table import CandidateTable, tabulate
 from swift_bon.evaluation.picking import Method, pick_with_all_methods
 from swift_bon.evaluation.record import make_record
+from swift_bon.evaluation.record_types import Evaluation
 from swift_bon.statistics.resampling import NUM_DRAWS
 from swift_kernels.checks import check_count
 
@@ -22,7 +23,7 @@ def evaluate(
     reference: str | None = None,
     num_draws: int = NUM_DRAWS,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> Evaluation:
     """Accuracy of each way to pick one of k, for every k, with paired intervals over prompts.
 
     Args:
@@ -36,7 +37,7 @@ def evaluate(
         seed: of all that is drawn.
 
     Returns:
-        a dict; `evaluation_record.py` says what is in it.
+        a dict; the type says what is in it, and `record_types` what each part means.
 
     Raises:
         FileNotFoundError, ValueError: no such file, a damaged line, or no such score.
@@ -51,7 +52,7 @@ def evaluate_file(
     num_draws: int = NUM_DRAWS,
     seed: int = 0,
     end: int | None = None,
-) -> tuple[dict[str, Any], dict[str, list[int]]]:
+) -> tuple[Evaluation, dict[str, list[int]]]:
     """`evaluate`, and which candidate of each prompt each method picks, for the report.
 
     `end`: bytes of the file to read, where lines may be added meanwhile.
@@ -69,7 +70,7 @@ def evaluate_candidates(
     reference: str | None = None,
     num_draws: int = NUM_DRAWS,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> Evaluation:
     """`evaluate` for candidates in memory; each prompt is a group of its own."""
     table = tabulate(prompts)
     groups = [prompt.id for prompt in table.prompts]
@@ -84,7 +85,7 @@ def _evaluate(
     reference: str | None,
     num_draws: int,
     seed: int,
-) -> tuple[dict[str, Any], dict[str, list[int]]]:
+) -> tuple[Evaluation, dict[str, list[int]]]:
     check_count(num_draws, "num_draws")
     if not 0 <= seed < 2**63:
         raise ValueError(f"seed is {seed}, expected 0 or more, below 2**63")
@@ -111,16 +112,16 @@ def _check_pairs(
     pairs: Sequence[tuple[str, str] | str], table: CandidateTable
 ) -> list[tuple[str, str]]:
     """Each once, in whatever order its two scores are named."""
-    found: dict[frozenset[str], tuple[str, str]] = {}
+    pair_of: dict[frozenset[str], tuple[str, str]] = {}
     for pair in pairs:
-        pair = _split_pair(pair, table.scores.keys()) if isinstance(pair, str) else tuple(pair)
-        if len(pair) != 2 or pair[0] == pair[1] or not set(pair) <= table.scores.keys():
+        names = _split_pair(pair, table.scores.keys()) if isinstance(pair, str) else tuple(pair)
+        if len(names) != 2 or names[0] == names[1] or not set(names) <= table.scores.keys():
             raise ValueError(
-                f"combine has {'+'.join(pair)!r}, expected two different scores of the candidates, "
-                f"as in A+B: {', '.join(table.scores) or 'they have none'}"
+                f"combine has {'+'.join(names)!r}, expected two different scores of the "
+                f"candidates, as in A+B: {', '.join(table.scores) or 'they have none'}"
             )
-        found.setdefault(frozenset(pair), pair)
-    return list(found.values())
+        pair_of.setdefault(frozenset(names), (names[0], names[1]))
+    return list(pair_of.values())
 
 
 def _split_pair(text: str, names: Collection[str]) -> tuple[str, ...]:

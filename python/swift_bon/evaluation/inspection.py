@@ -7,6 +7,7 @@ from swift_bon.candidates.files import iterate_candidates
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.collection.runs import kept_scores
 from swift_bon.evaluation.candidate_table import tabulate
+from swift_bon.evaluation.page import render_page
 from swift_bon.evaluation.picking import pick_with_all_methods
 from swift_bon.generation.best_of import DEFAULT_MAX_NEW_TOKENS, sample_candidates
 from swift_bon.generation.confidence import default_window
@@ -77,8 +78,6 @@ def inspect_stored(path: str | Path, prompt_id: str) -> str:
 
 
 def _page(prompt: PromptCandidates, *, is_graded: bool) -> str:
-    from swift_bon.evaluation.page import render_page
-
     methods = pick_with_all_methods(tabulate([prompt]), [prompt.id], [])
     shown = {
         name: method.picks.indices

@@ -118,9 +118,9 @@ def _pick_each(
     counts = table.num_candidates.tolist()
     for row in sorted(range(len(counts)), key=counts.__getitem__):  # those of one N share subsets
         count = counts[row]
-        found, indices[row] = pick(row, count, make_subsets(count, seed))
-        accuracy[row, :count] = found
-        accuracy[row, count:] = found[-1]
+        accuracies, indices[row] = pick(row, count, make_subsets(count, seed))
+        accuracy[row, :count] = accuracies
+        accuracy[row, count:] = accuracies[-1]
     return Picks(accuracy, indices, None)
 
 

@@ -1,26 +1,8 @@
-"""What an evaluation says.
-
-It is the dict that is saved as JSON:
-
-    "candidates"     the header of the file, or None
-    "num_prompts", "num_candidates", "num_groups", "num_fewer" (prompts with fewer than the most)
-    "num_draws", "seed", "confidence"       of the intervals; "num_permutations", of the tests
-    "methods"        a dict each: "name", "label", "family", in the order of tables
-    NAME             accuracy of each method with all candidates
-    "intervals"      by name: [low, high]
-    "ks", "curves"   k from 1 to N; by name "accuracy", "low", "high", a list over k
-    "auroc"          by name, of all candidates together; "auroc_within" [mean, low, high] within a
-                     prompt; "missing", how many candidates have no such score
-    "no_pick"        by name: prompts without any such score or vote, where the pick is random
-    "reference"      the method that the others are compared with
-    "differences"    "swift - random": [mean, low, high]; "p_values", of a paired permutation test
-    "calibration"    by name: "ece", "brier", "bins" of "count", "probability", "accuracy"
-    "swift_over_random"    [ratio, low, high]
-"""
+"""An evaluation as a record, from what each method picks; `record_types` says what it holds."""
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -28,6 +10,15 @@ from torch import Tensor
 from swift_bon.candidates.score_names import SWIFT_SCORE
 from swift_bon.evaluation.candidate_table import CandidateTable
 from swift_bon.evaluation.picking import NO_PICK, Method
+from swift_bon.evaluation.record_types import (
+    Accuracies,
+    CalibrationRecord,
+    Curve,
+    Curves,
+    Differences,
+    Discrimination,
+    Evaluation,
+)
 from swift_bon.statistics import auroc, auroc_within, calibration
 from swift_bon.statistics.resampling import (
     CHUNK_ELEMENTS,
@@ -45,7 +36,7 @@ def make_record(
     reference: str,
     num_draws: int,
     seed: int,
-) -> dict[str, Any]:
+) -> Evaluation:
     """All but "candidates".
 
     Args:
@@ -58,7 +49,8 @@ def make_record(
     group_numbers = torch.tensor([numbers[group] for group in groups])
     bootstrap = Bootstrap(table.num_prompts, group_numbers, num_draws=num_draws, seed=seed)
     final = {name: method.picks.accuracy[:, -1] for name, method in methods.items()}  # [P] each
-    record: dict[str, Any] = {
+    accuracies = {name: float(accuracy.mean()) for name, accuracy in final.items()}
+    record: Evaluation = {
         "candidates": None,
         "num_prompts": table.num_prompts,
         "num_candidates": int(table.present.sum()),
@@ -72,7 +64,7 @@ def make_record(
             {"name": name, "label": method.label, "family": method.family}
             for name, method in methods.items()
         ],
-        **{name: float(accuracy.mean()) for name, accuracy in final.items()},
+        **cast(Accuracies, accuracies),  # the names of a user's scores are keys too
         **_curves(methods, bootstrap),
         **_discrimination(table, methods, bootstrap),
         "no_pick": {
@@ -89,30 +81,30 @@ def make_record(
     return record
 
 
-def _curves(methods: dict[str, Method], bootstrap: Bootstrap) -> dict[str, Any]:
-    curves = {name: method.picks.accuracy for name, method in methods.items()}  # [P, K] each
-    found = {}
-    size = max(curve.numel() for curve in curves.values())
+def _curves(methods: dict[str, Method], bootstrap: Bootstrap) -> Curves:
+    accuracies = {name: method.picks.accuracy for name, method in methods.items()}  # [P, K] each
+    curves: dict[str, Curve] = {}
+    size = max(accuracy.numel() for accuracy in accuracies.values())
     step = max(1, CHUNK_ELEMENTS // size)  # methods at a time, to draw seldom and to hold little
-    names = list(curves)
+    names = list(accuracies)
     for start in range(0, len(names), step):
         some = names[start : start + step]
-        stacked = torch.stack([curves[name] for name in some], dim=1)  # [P, methods, K]
+        stacked = torch.stack([accuracies[name] for name in some], dim=1)  # [P, methods, K]
         low, high = bootstrap.bounds(stacked)
         rows = zip(some, stacked.mean(dim=0).tolist(), low.tolist(), high.tolist(), strict=True)
-        found |= {name: {"accuracy": a, "low": lo, "high": hi} for name, a, lo, hi in rows}
+        curves |= {name: {"accuracy": a, "low": lo, "high": hi} for name, a, lo, hi in rows}
     return {
-        "intervals": {name: [row["low"][-1], row["high"][-1]] for name, row in found.items()},
-        "ks": list(range(1, curves["random"].shape[-1] + 1)),
-        "curves": found,
+        "intervals": {name: [row["low"][-1], row["high"][-1]] for name, row in curves.items()},
+        "ks": list(range(1, accuracies["random"].shape[-1] + 1)),
+        "curves": curves,
     }
 
 
 def _discrimination(
     table: CandidateTable, methods: dict[str, Method], bootstrap: Bootstrap
-) -> dict[str, Any]:
+) -> Discrimination:
     """How well each score tells right from wrong, over all candidates and within a prompt."""
-    record: dict[str, Any] = {"auroc": {}, "auroc_within": {}, "missing": {}}
+    record: Discrimination = {"auroc": {}, "auroc_within": {}, "missing": {}}
     for name, method in methods.items():
         scores = method.picks.scores
         if scores is None:
@@ -131,7 +123,7 @@ def _differences(
     bootstrap: Bootstrap,
     group_numbers: Tensor,
     seed: int,
-) -> dict[str, Any]:
+) -> Differences:
     """Of the reference to every other method but the oracle, which no method can beat."""
     others = [name for name in final if name not in (reference, "oracle")]
     keys = [f"{reference} - {name}" for name in others]
@@ -148,21 +140,24 @@ def _differences(
     }
 
 
-def _calibration(table: CandidateTable) -> dict[str, Any]:
+def _calibration(table: CandidateTable) -> dict[str, CalibrationRecord]:
     """Of the scores that are, or claim to be, the probability of something."""
     # the chance to be right; that of each token, on average
     claims = {SWIFT_SCORE: torch.sigmoid, "mean_logprob": torch.exp}
-    record = {}
+    record: dict[str, CalibrationRecord] = {}
     for name, transform in claims.items():
         if name not in table.scores:
             continue
         is_known = ~table.scores[name].isnan()
         probabilities = transform(table.scores[name][is_known]).clamp(0, 1)
-        found = calibration(probabilities, table.correct[is_known])
-        if math.isfinite(found.brier):
+        measured = calibration(probabilities, table.correct[is_known])
+        if math.isfinite(measured.brier):
             record[name] = {
-                "ece": found.ece,
-                "brier": found.brier,
-                "bins": [row._asdict() for row in found.bins],
+                "ece": measured.ece,
+                "brier": measured.brier,
+                "bins": [
+                    {"count": b.count, "probability": b.probability, "accuracy": b.accuracy}
+                    for b in measured.bins
+                ],
             }
     return record

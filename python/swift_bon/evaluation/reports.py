@@ -3,10 +3,13 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from swift_bon.candidates.files import header_path, iterate_candidates
+from swift_bon.evaluation.accuracy_plot import plot_accuracy
 from swift_bon.evaluation.comparison import evaluate_file
+from swift_bon.evaluation.page import render_page
+from swift_bon.evaluation.record_types import Evaluation
 from swift_bon.plotting import figure_class
 from swift_bon.statistics.resampling import NUM_DRAWS
 from swift_bon.storage import finite_json, write_whole
@@ -28,7 +31,7 @@ def report(
     reference: str | None = None,
     num_draws: int = NUM_DRAWS,
     seed: int = 0,
-) -> tuple[dict[str, Any], ReportFiles]:
+) -> tuple[Evaluation, ReportFiles]:
     """`evaluate` a candidates file and write what can be looked at.
 
     Args:
@@ -42,9 +45,6 @@ def report(
         FileNotFoundError, ValueError: from `evaluate`, or a file would take the candidates' place.
     """
     figure_class()  # a missing matplotlib is said before anything takes time
-    from swift_bon.evaluation.accuracy_plot import plot_accuracy
-    from swift_bon.evaluation.page import render_page
-
     path = Path(path)
     files = report_files(path, output)
     end = path.stat().st_size if path.is_file() else None  # a collect may be adding lines
@@ -71,7 +71,7 @@ def report_files(path: Path, output: str | Path | None = None) -> ReportFiles:
     return files
 
 
-def _title(record: dict[str, Any], path: Path) -> str:
+def _title(record: Evaluation, path: Path) -> str:
     header = record["candidates"]
     if header is None:
         return f"Best of {record['ks'][-1]}: {path.name}"

@@ -1,19 +1,20 @@
 """An evaluation as tables on a terminal."""
 
 import math
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from swift_bon.evaluation.number_texts import interval_text, p_text
+from swift_bon.evaluation.record_types import Evaluation
 from swift_bon.statistics.resampling import FEW_GROUPS
 from swift_bon.statistics.subsets import LARGEST_EXACT
 
 NARROW = 100  # columns of a terminal, below which fewer values of k are shown
 
 
-def print_evaluation(record: dict[str, Any], console: Console) -> None:
+def print_evaluation(record: Evaluation, console: Console) -> None:
     """Accuracies of all methods over k, what the reference gains on each, and how it was drawn."""
     console.print(_accuracies(record, most=3 if console.width < NARROW else 6))
     console.print(_differences(record))
@@ -23,7 +24,7 @@ def print_evaluation(record: dict[str, Any], console: Console) -> None:
         console.print(note, markup=False, highlight=False)
 
 
-def _notes(record: dict[str, Any]) -> list[str]:
+def _notes(record: Evaluation) -> list[str]:
     """How it was drawn, and what is unusual."""
     num_groups = record["num_groups"]
     notes = [
@@ -58,13 +59,8 @@ def _notes(record: dict[str, Any]) -> list[str]:
     return notes
 
 
-def labels_of(record: dict[str, Any]) -> dict[str, str]:
+def labels_of(record: Evaluation) -> dict[str, str]:
     return {method["name"]: method["label"] for method in record["methods"]}
-
-
-def p_text(p_value: float) -> str:
-    """With four digits; what is smaller is no number that 10,000 draws could tell."""
-    return f"{p_value:.4f}" if p_value >= 1e-4 else "< 0.0001"
 
 
 def shown_ks(ks: list[int], most: int) -> list[int]:
@@ -73,7 +69,7 @@ def shown_ks(ks: list[int], most: int) -> list[int]:
     return [*powers[-(most - 1) :], ks[-1]]
 
 
-def _accuracies(record: dict[str, Any], most: int) -> Table:
+def _accuracies(record: Evaluation, most: int) -> Table:
     ks = shown_ks(record["ks"], most)
     title = f"{record['num_prompts']} questions, {record['num_candidates']} candidates"
     table = Table(title=f"{title}: accuracy of the pick among k")
@@ -87,13 +83,13 @@ def _accuracies(record: dict[str, Any], most: int) -> Table:
         table.add_row(
             Text(method["label"]),
             *(f"{curve[k - 1]:.3f}" for k in ks),
-            f"{low:.3f} to {high:.3f}",
+            interval_text(low, high),
             style="bold" if name == record["reference"] else None,
         )
     return table
 
 
-def _differences(record: dict[str, Any]) -> Table:
+def _differences(record: Evaluation) -> Table:
     reference, labels = record["reference"], labels_of(record)
     table = Table(title=Text(f"{labels[reference]} against the others, of {record['ks'][-1]}"))
     table.add_column("against")
@@ -102,11 +98,11 @@ def _differences(record: dict[str, Any]) -> Table:
     for name, (mean, low, high) in record["differences"].items():
         other = Text(labels[name.removeprefix(f"{reference} - ")])
         p = p_text(record["p_values"][name])
-        table.add_row(other, f"{mean:+.3f}", f"{low:+.3f} to {high:+.3f}", p)
+        table.add_row(other, f"{mean:+.3f}", interval_text(low, high, "+.3f"), p)
     return table
 
 
-def _discrimination(record: dict[str, Any]) -> Table:
+def _discrimination(record: Evaluation) -> Table:
     labels = labels_of(record)
     table = Table(title="how well each score tells right from wrong: AUROC")
     table.add_column("score")
@@ -114,7 +110,7 @@ def _discrimination(record: dict[str, Any]) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for name, area in record["auroc"].items():
         within, low, high = record["auroc_within"][name]
-        interval = f"{low:.3f} to {high:.3f}" if math.isfinite(within) else ""
+        interval = interval_text(low, high) if math.isfinite(within) else ""
         table.add_row(Text(labels[name]), _number(area), _number(within), interval)
     return table
 

@@ -7,8 +7,9 @@ import pytest
 
 from page_cases import METHODS, NAN, make_curve, make_record
 from swift_bon.evaluation.page import render_page
-from swift_bon.evaluation.page.emphasis import banded_of, colours_of, looks_of, spread
+from swift_bon.evaluation.page.emphasis import banded_of, colour_places, looks_of
 from swift_bon.evaluation.page.frame import Frame, draw_curve, ticks
+from swift_bon.evaluation.page.labels import spread
 
 
 def curve_groups(html: str, kind: str) -> dict[str, str]:
@@ -42,7 +43,7 @@ def test_rows_and_curves_bear_the_same_numbers():
 def test_looks_are_those_of_the_methods():
     looks = looks_of(make_record())
     assert looks["swift"] == "c0" and looks["entropy"] == "plain" and looks["oracle"] == "bound"
-    assert colours_of(make_record())["Skywork-8B"] == 5
+    assert colour_places(make_record())["Skywork-8B"] == 5
     assert banded_of(make_record()) == {"swift", "mean_logprob"}
     record = make_record()
     record["methods"].append({"name": "other", "label": "other", "family": "reward"})

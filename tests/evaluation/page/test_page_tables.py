@@ -6,7 +6,8 @@ import pytest
 
 from page_cases import METHODS, NAN, Page, make_prompt, make_record, words
 from swift_bon.evaluation.page import render_page
-from swift_bon.evaluation.page.formats import p_value, share, short, signed
+from swift_bon.evaluation.page.formats import p_value, share, signed
+from swift_bon.evaluation.page.labels import short
 from swift_bon.evaluation.page.tables import curve_table, method_table
 
 

@@ -5,7 +5,6 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from string import Template
-from typing import Any
 
 from swift_bon.candidates.records import PromptCandidates
 from swift_bon.candidates.score_names import label
@@ -17,14 +16,15 @@ from swift_bon.evaluation.page.levels import legend
 from swift_bon.evaluation.page.questions import PackedQuestions, pack_questions
 from swift_bon.evaluation.page.summary import facts, footer, summary_section
 from swift_bon.evaluation.page.tables import curve_table, method_table
+from swift_bon.evaluation.record_types import Evaluation
 
-STYLES = ("page.css", "curves.css", "tables.css", "switch.css", "list.css", "candidates.css")
-SCRIPTS = ("tokens.js", "candidates.js", "questions.js", "highlight.js")
+STYLES = ("page.css", "questions.css")
+SCRIPTS = ("candidates.js", "page.js")
 RESERVED_BYTES = 4096  # for the notice and the legend, which are known after the questions
 
 
 def render_page(
-    record: dict[str, Any] | None,
+    record: Evaluation | None,
     prompts: Iterable[PromptCandidates],
     picks: Mapping[str, Sequence[int]],
     *,
@@ -69,13 +69,14 @@ def render_page(
     return _fill(record, title, questions)
 
 
-def _labels(record: dict[str, Any] | None, picks: Mapping[str, Sequence[int]]) -> dict[str, str]:
+def _labels(record: Evaluation | None, picks: Mapping[str, Sequence[int]]) -> dict[str, str]:
     """Of all methods that pick, in words."""
-    known = {method["name"]: method["label"] for method in methods_of(record or {})}
+    methods = [] if record is None else methods_of(record)
+    known = {method["name"]: method["label"] for method in methods}
     return {clean(name): clean(known.get(name) or label(name)) for name in picks}
 
 
-def _fill(record: dict[str, Any] | None, title: str, questions: PackedQuestions) -> str:
+def _fill(record: Evaluation | None, title: str, questions: PackedQuestions) -> str:
     style, script = _read(STYLES), _read(SCRIPTS)
     return Template(_read(["page.html"])).substitute(
         title=escape(title),
@@ -94,7 +95,7 @@ def _fill(record: dict[str, Any] | None, title: str, questions: PackedQuestions)
     )
 
 
-def _statistics(record: dict[str, Any] | None) -> str:
+def _statistics(record: Evaluation | None) -> str:
     if record is None:
         return ""
     parts = (summary_section, curves_section, method_table, curve_table, calibration_section)

@@ -1,24 +1,30 @@
 """Whether a score says how likely a candidate is right: reliability diagrams, one a method."""
 
 import math
-from typing import Any
 
 from swift_bon.evaluation.page.emphasis import looks_of, methods_of
-from swift_bon.evaluation.page.formats import escape, finite, share, short
+from swift_bon.evaluation.page.formats import escape, finite, share
+from swift_bon.evaluation.page.labels import short
+from swift_bon.evaluation.record_types import (
+    CalibrationBinRecord,
+    CalibrationRecord,
+    Evaluation,
+    MethodName,
+)
 
 SIDE, EDGE = 220, 34  # of the square, and the room for its numbers
 SMALLEST_DOT, LARGEST_DOT = 2.5, 9.0
 
 
-def calibration_section(record: dict[str, Any]) -> str:
+def calibration_section(record: Evaluation) -> str:
     """A square a method: what was predicted to the right, what came true upwards."""
-    found = record.get("calibration") or {}
-    methods = [method for method in methods_of(record) if method["name"] in found]
+    measured = record.get("calibration") or {}
+    methods = [method for method in methods_of(record) if method["name"] in measured]
     if not methods:
         return ""
     looks = looks_of(record)
     figures = "".join(
-        _figure(method, found[method["name"]], looks[method["name"]]) for method in methods
+        _figure(method, measured[method["name"]], looks[method["name"]]) for method in methods
     )
     return (
         '<section id="part-calibration" aria-labelledby="calibration-heading">'
@@ -29,15 +35,16 @@ def calibration_section(record: dict[str, Any]) -> str:
     )
 
 
-def _figure(method: dict[str, str], found: dict[str, Any], look: str) -> str:
+def _figure(method: MethodName, measured: CalibrationRecord, look: str) -> str:
+    ece, brier = share(measured.get("ece")), share(measured.get("brier"))
     return (
-        f'<figure class="{look}"><figcaption><b>{escape(short(method["label"], 24))}</b>'
-        f"<span>ECE {share(found.get('ece'))}</span><span>Brier {share(found.get('brier'))}</span>"
-        f"</figcaption>{_diagram(method, found.get('bins') or [])}</figure>"
+        f'<figure class="{look}"><figcaption><b>{escape(short(method["label"]))}</b>'
+        f"<span>ECE {ece}</span><span>Brier {brier}</span>"
+        f"</figcaption>{_diagram(method, measured.get('bins') or [])}</figure>"
     )
 
 
-def _diagram(method: dict[str, str], bins: list[dict[str, float]]) -> str:
+def _diagram(method: MethodName, bins: list[CalibrationBinRecord]) -> str:
     bins = [one for one in bins if one["count"] and finite(one["probability"]) is not None]
     bins = [one for one in bins if finite(one["accuracy"]) is not None]
     most = max((one["count"] for one in bins), default=1)

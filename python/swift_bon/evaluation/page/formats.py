@@ -4,8 +4,10 @@ import html
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from swift_bon.evaluation.number_texts import p_relation
 
 DASH = "–"
 NO_BREAK = "\u00a0"
@@ -13,7 +15,6 @@ LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # has no UTF-8: the page could n
 LINE_BREAK = re.compile("[\x01-\x1f\x7f\x85\u2028\u2029]")
 # Marks that turn text around, left open, would turn the sentence around that they stand in.
 DIRECTION = re.compile("[\0\u202a-\u202e\u2066-\u2069]")
-SMALLEST_P = 0.0001
 
 
 def clean(text: object) -> str:
@@ -47,40 +48,33 @@ def finite(value: float | None) -> float | None:
 
 def share(value: float | None) -> str:
     """An accuracy: .385"""
-    if finite(value) is None:
-        return DASH
-    return _bare(f"{value:.3f}")
+    number = finite(value)
+    return DASH if number is None else _bare(f"{number:.3f}")
 
 
 def signed(value: float | None, digits: int = 3) -> str:
     """A difference: +.090 or −.012"""
-    if finite(value) is None:
+    number = finite(value)
+    if number is None:
         return DASH
-    number = _bare(f"{abs(value):.{digits}f}")
-    if not number.strip(".0"):
-        return "±" + number
-    return ("+" if value > 0 else "−") + number
+    text = _bare(f"{abs(number):.{digits}f}")
+    if not text.strip(".0"):
+        return "±" + text
+    return ("+" if number > 0 else "−") + text
 
 
-def interval(bounds: Sequence[float | None], number=share) -> str:
+def interval(bounds: Sequence[float | None], number: Callable[[float | None], str] = share) -> str:
     """.337 to .435"""
     return " to ".join(number(bound) for bound in bounds)
 
 
 def p_value(value: float | None) -> str:
     """p = .0002, as HTML."""
-    if finite(value) is None:
+    number = finite(value)
+    if number is None:
         return ""
-    if value < SMALLEST_P:
-        return f"p{NO_BREAK}&lt;{NO_BREAK}{_bare(str(SMALLEST_P))}"
-    digits = f"{value:.4f}" if value < 0.001 else f"{value:.3f}"
-    return f"p{NO_BREAK}={NO_BREAK}{_bare(digits)}"
-
-
-def short(label: str, limit: int = 28) -> str:
-    """A label for a picture: without what is in brackets, and cut where it is still long."""
-    label = label.split(" (")[0]
-    return label if len(label) <= limit else label[: limit - 1].rstrip() + "…"
+    name, relation, digits = p_relation(number, 4 if number < 0.001 else 3).split(" ")
+    return NO_BREAK.join([name, html.escape(relation), _bare(digits)])
 
 
 def _bare(digits: str) -> str:

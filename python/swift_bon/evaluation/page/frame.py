@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from swift_bon.evaluation.page.formats import finite
+from swift_bon.evaluation.record_types import Curve
 
 LOG_SCALE_FROM = 16  # times as many candidates: equal steps would crowd the first few
 TICK_GAP = 24  # between the middles of two numbers below the plot
@@ -26,8 +27,10 @@ class Frame(NamedTuple):
         if first == last:
             return (self.left + self.right) / 2
         if is_log(self.ks):
-            first, last, k = math.log(first), math.log(last), math.log(k)
-        return self.left + (k - first) / (last - first) * (self.right - self.left)
+            share = math.log(k / first) / math.log(last / first)
+        else:
+            share = (k - first) / (last - first)
+        return self.left + share * (self.right - self.left)
 
     def y(self, value: float) -> float:
         return self.bottom - (value - self.low) / (self.high - self.low) * (self.bottom - self.top)
@@ -35,8 +38,9 @@ class Frame(NamedTuple):
     def end(self, values: Sequence[float | None]) -> tuple[float, float] | None:
         """The last point of a curve that is a number."""
         for k, value in reversed(list(zip(self.ks, values, strict=True))):
-            if finite(value) is not None:
-                return self.x(k), self.y(value)
+            number = finite(value)
+            if number is not None:
+                return self.x(k), self.y(number)
         return None
 
 
@@ -75,7 +79,7 @@ def draw_axes(frame: Frame, marks: Sequence[float]) -> str:
     return "".join(parts)
 
 
-def draw_curve(curve: dict[str, Any], frame: Frame) -> str:
+def draw_curve(curve: Curve, frame: Frame) -> str:
     """Band, line, and the end as a dot. NaN leaves a gap."""
     end = frame.end(curve["accuracy"])
     if end is None:
@@ -88,11 +92,12 @@ def draw_curve(curve: dict[str, Any], frame: Frame) -> str:
     )
 
 
-def _band(curve: dict[str, Any], frame: Frame) -> str:
+def _band(curve: Curve, frame: Frame) -> str:
     lows, highs = curve.get("low") or [], curve.get("high") or []
     if not lows or not highs:
         return ""
-    there, back = [], []  # NaN in one of the two leaves a gap in both
+    there: list[float | None] = []
+    back: list[float | None] = []  # NaN in one of the two leaves a gap in both
     for low, high in zip(lows, highs, strict=True):
         is_whole = finite(low) is not None and finite(high) is not None
         there.append(high if is_whole else None)
@@ -105,8 +110,9 @@ def _runs(values: Sequence[float | None], frame: Frame) -> list[list[str]]:
     """The points of each stretch of numbers."""
     runs: list[list[str]] = [[]]
     for k, value in zip(frame.ks, values, strict=True):
-        if finite(value) is None:
+        number = finite(value)
+        if number is None:
             runs.append([])
         else:
-            runs[-1].append(f"{frame.x(k):.1f} {frame.y(value):.1f}")
+            runs[-1].append(f"{frame.x(k):.1f} {frame.y(number):.1f}")
     return [run for run in runs if run]

@@ -53,21 +53,21 @@ def to_values(numbers: Iterable[float | None]) -> Tensor:
 
 def reward_scale(values: Sequence[Tensor]) -> Scale | None:
     """Around the mean, equally far to both sides. None where nothing was scored."""
-    found = _present(values)
-    if not len(found):
+    known = _known(values)
+    if not len(known):
         return None
-    centre = float(found.mean())
-    low, high = _tails(found)
+    centre = float(known.mean())
+    low, high = _tails(known)
     reach = max(centre - low, high - centre) or 1.0
     return Scale(centre - reach, centre, centre + reach)
 
 
 def gate_scale(values: Sequence[Tensor]) -> Scale | None:
     """From the lowest to the highest, without the tails."""
-    found = _present(values)
-    if not len(found):
+    known = _known(values)
+    if not len(known):
         return None
-    low, high = _tails(found)
+    low, high = _tails(known)
     if low == high:
         low, high = 0.0, high or 1.0
     return Scale(low, (low + high) / 2, high)
@@ -95,14 +95,14 @@ def describe(scale: Scale | None) -> dict[str, Any] | None:
     return None if scale is None else scale._asdict()
 
 
-def _present(values: Sequence[Tensor]) -> Tensor:
-    found = torch.cat([*values, torch.empty(0, dtype=torch.float64)])
-    return found[~found.isnan()]
+def _known(values: Sequence[Tensor]) -> Tensor:
+    joined = torch.cat([*values, torch.empty(0, dtype=torch.float64)])
+    return joined[~joined.isnan()]
 
 
-def _tails(found: Tensor) -> tuple[float, float]:
+def _tails(known: Tensor) -> tuple[float, float]:
     """By rank: `torch.quantile` takes no more than 16 million values."""
-    ordered = found.sort().values
+    ordered = known.sort().values
     skipped = int(TAIL * (len(ordered) - 1))
     return float(ordered[skipped]), float(ordered[len(ordered) - 1 - skipped])
 

@@ -1,4 +1,5 @@
-// The list of questions: search, filters, pages of fifty, and the way from one to the next.
+// What answers on the page: the list of questions with its search, filters and pages of fifty, the
+// way from one question to the next, and curves and rows that bring each other out.
 
 const PAGE = 50;
 const FILTERS = [
@@ -19,7 +20,7 @@ const places = new Map(); // id -> position; of equal ids the first
 INDEX.questions.forEach((entry, position) => {
   if (!places.has(entry.id)) places.set(entry.id, position);
 });
-const state = { found: [], page: 0, position: -1 };
+const state = { passing: [], page: 0, position: -1 };
 
 function fillFilters() {
   FILTERS.forEach(([name, holds], number) => {
@@ -35,13 +36,13 @@ function fillFilters() {
 function applyFilter() {
   const words = search.value.toLowerCase().trim();
   const holds = FILTERS[filter.value || 0][1];
-  state.found = [];
+  state.passing = [];
   INDEX.questions.forEach((entry, position) => {
     if (!holds(entry)) return;
-    const isFound = entry.id.toLowerCase().includes(words) || entry.prompt.toLowerCase().includes(words);
-    if (isFound) state.found.push(position);
+    const hasWords = entry.id.toLowerCase().includes(words) || entry.prompt.toLowerCase().includes(words);
+    if (hasWords) state.passing.push(position);
   });
-  const place = state.found.indexOf(state.position);
+  const place = state.passing.indexOf(state.position);
   state.page = place < 0 ? 0 : Math.floor(place / PAGE);
   drawList();
 }
@@ -66,13 +67,13 @@ function listItem(position) {
 
 function drawList() {
   const start = state.page * PAGE;
-  const stop = Math.min(start + PAGE, state.found.length);
-  list.replaceChildren(...state.found.slice(start, stop).map(listItem));
+  const stop = Math.min(start + PAGE, state.passing.length);
+  list.replaceChildren(...state.passing.slice(start, stop).map(listItem));
   list.start = start + 1;
   list.scrollTop = 0;
   before.disabled = start === 0;
-  after.disabled = stop === state.found.length;
-  const range = stop ? start + 1 + "–" + stop + " of " + state.found.length.toLocaleString("en") : "none found";
+  after.disabled = stop === state.passing.length;
+  const range = stop ? start + 1 + "–" + stop + " of " + state.passing.length.toLocaleString("en") : "none found";
   document.getElementById("page-range").textContent = range;
   markCurrent();
 }
@@ -99,7 +100,7 @@ function open(position, { keepAddress = false } = {}) {
   TokenText.shown?.show(null);
   showQuestion(article, position);
   article.prepend(stepButtons());
-  const place = state.found.indexOf(position);
+  const place = state.passing.indexOf(position);
   const page = place < 0 ? state.page : Math.floor(place / PAGE);
   if (page === state.page) {
     markCurrent();
@@ -111,11 +112,11 @@ function open(position, { keepAddress = false } = {}) {
   if (!keepAddress) history.replaceState(null, "", address);
 }
 
-// To the next of those found; where the open one is not among them, to the first or last.
+// To the next of those that pass; where the open one is not among them, to the first or last.
 function step(direction) {
-  const place = state.found.indexOf(state.position);
-  const next = place < 0 ? (direction > 0 ? 0 : state.found.length - 1) : place + direction;
-  if (next >= 0 && next < state.found.length) open(state.found[next]);
+  const place = state.passing.indexOf(state.position);
+  const next = place < 0 ? (direction > 0 ? 0 : state.passing.length - 1) : place + direction;
+  if (next >= 0 && next < state.passing.length) open(state.passing[next]);
 }
 
 function stepButtons() {
@@ -124,8 +125,8 @@ function stepButtons() {
   for (const [name, direction] of [["‹ previous", -1], ["next ›", 1]]) {
     const button = make("button", "", name);
     button.type = "button";
-    const place = state.found.indexOf(state.position) + direction;
-    button.disabled = place < 0 || place >= state.found.length;
+    const place = state.passing.indexOf(state.position) + direction;
+    button.disabled = place < 0 || place >= state.passing.length;
     button.addEventListener("click", () => {
       step(direction);
       const again = article.querySelectorAll(".steps button")[direction > 0 ? 1 : 0];
@@ -176,3 +177,26 @@ document.getElementById("colour-switch").addEventListener("change", (event) => {
 fillFilters();
 applyFilter();
 if (!openAddress() && INDEX.questions.length) open(0, { keepAddress: true });
+
+// A row of a table brings out the curve of its method, and a curve its row.
+
+function bringOut(method) {
+  for (const node of document.querySelectorAll(".lit")) node.classList.remove("lit");
+  for (const picture of document.querySelectorAll("svg.curves")) {
+    picture.classList.toggle("has-lit", method !== null);
+  }
+  if (method === null) return;
+  const selector = `.curve[data-method="${method}"], tr[data-method="${method}"]`;
+  for (const node of document.querySelectorAll(selector)) node.classList.add("lit");
+}
+
+function methodOf(event) {
+  return event.target.closest?.("[data-method]")?.dataset.method ?? null;
+}
+
+for (const part of document.querySelectorAll("svg.curves, table")) {
+  part.addEventListener("pointerover", (event) => bringOut(methodOf(event)));
+  part.addEventListener("focusin", (event) => bringOut(methodOf(event)));
+  part.addEventListener("pointerleave", () => bringOut(null));
+  part.addEventListener("focusout", () => bringOut(null));
+}

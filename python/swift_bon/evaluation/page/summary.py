@@ -1,9 +1,10 @@
 """What was found, in sentences: each follows from a difference with its interval and p-value."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from swift_bon.evaluation.page.emphasis import best_of, methods_of
 from swift_bon.evaluation.page.formats import escape, finite, interval, p_value, share, signed
+from swift_bon.evaluation.record_types import Evaluation, MethodName, accuracy_of
 from swift_bon.statistics.resampling import FEW_GROUPS
 
 ALWAYS = ("mean_logprob", "majority_vote", "random")  # whom SWIFT's pick is held against
@@ -21,8 +22,7 @@ class Difference(NamedTuple):
 
     def turned(self) -> "Difference":
         """Of the second to the first."""
-        mean, high, low = (None if finite(v) is None else -v for v in self[:3])
-        return Difference(mean, low, high, self.p)
+        return Difference(_minus(self.mean), _minus(self.high), _minus(self.low), self.p)
 
     def render(self) -> str:
         """+.090 (+.050 to +.133, p = .0002)"""
@@ -36,29 +36,37 @@ class Difference(NamedTuple):
 
     def verdict(self, confidence: float) -> int:
         """1 or -1 where interval and p-value agree that it is above or below zero, else 0."""
-        if finite(self.low) is None or finite(self.high) is None:
+        low, high = finite(self.low), finite(self.high)
+        if low is None or high is None:
             return 0
         if self.p is not None and not self.p < 1 - confidence:
             return 0
-        return (self.low > 0) - (self.high < 0)
+        return (low > 0) - (high < 0)
 
 
-def difference(record: dict[str, Any], first: str, second: str) -> Difference | None:
+def _minus(value: float | None) -> float | None:
+    number = finite(value)
+    return None if number is None else -number
+
+
+def difference(record: Evaluation, first: str, second: str) -> Difference | None:
     """As it stands in the record, in this order or in the other one."""
     differences, p_values = record.get("differences", {}), record.get("p_values", {})
     name, turned = f"{first} - {second}", f"{second} - {first}"
     if name in differences:
-        return Difference(*differences[name], p_values.get(name))
+        mean, low, high = differences[name]
+        return Difference(mean, low, high, p_values.get(name))
     if turned in differences:
-        return Difference(*differences[turned], p_values.get(turned)).turned()
+        mean, low, high = differences[turned]
+        return Difference(mean, low, high, p_values.get(turned)).turned()
     return None
 
 
-def confidence_of(record: dict[str, Any]) -> float:
+def confidence_of(record: Evaluation) -> float:
     return record.get("confidence", 0.95)
 
 
-def facts(record: dict[str, Any] | None, num_questions: int) -> str:
+def facts(record: Evaluation | None, num_questions: int) -> str:
     """What the page is about, under its title."""
     if record is None:
         noun = "question" if num_questions == 1 else "questions"
@@ -72,7 +80,7 @@ def facts(record: dict[str, Any] | None, num_questions: int) -> str:
     return f'<p class="facts">{"".join(f"<span><bdi>{part}</bdi></span>" for part in parts)}</p>'
 
 
-def footer(record: dict[str, Any] | None) -> str:
+def footer(record: Evaluation | None) -> str:
     """How the numbers came about."""
     made = "Made by swift-kernels. Nothing on this page is loaded from elsewhere."
     if record is None:
@@ -92,17 +100,17 @@ def footer(record: dict[str, Any] | None) -> str:
     return f"<p>{text}.</p><p>{made}</p>"
 
 
-def summary_section(record: dict[str, Any]) -> str:
+def summary_section(record: Evaluation) -> str:
     """The key sentence, then the other comparisons."""
     methods = {method["name"]: method for method in methods_of(record)}
     if "swift" not in methods:
         rest = "No candidate has a score of SWIFT; <code>swift-bon score FILE --head HEAD</code>"
         return f'<section class="summary"><p class="lead">{rest} adds it.</p></section>'
-    found = {name: difference(record, "swift", name) for name in _rivals(record, methods)}
-    found = {name: d for name, d in found.items() if d and finite(d.mean) is not None}
-    lead = _key_sentence(record, methods, found)
+    leads = {name: difference(record, "swift", name) for name in _rivals(record, methods)}
+    known = {name: d for name, d in leads.items() if d and finite(d.mean) is not None}
+    lead = _key_sentence(record, methods, known)
     items = [
-        f"<li>{_comparison(record, methods, name, d)}</li>" for name, d in list(found.items())[1:]
+        f"<li>{_comparison(record, methods, name, d)}</li>" for name, d in list(known.items())[1:]
     ]
     listed = f'<ul class="verdicts">{"".join(items)}</ul>' if items else ""
     return (
@@ -111,7 +119,7 @@ def summary_section(record: dict[str, Any]) -> str:
     )
 
 
-def _rivals(record: dict[str, Any], methods: dict[str, Any]) -> list[str]:
+def _rivals(record: Evaluation, methods: dict[str, MethodName]) -> list[str]:
     """The usual ones, the best of the other single ways, and the best combination."""
     single = [n for n, m in methods.items() if m["family"] in SINGLE and n != "swift"]
     together = [n for n, m in methods.items() if m["family"] == "combination"]
@@ -120,15 +128,15 @@ def _rivals(record: dict[str, Any], methods: dict[str, Any]) -> list[str]:
 
 
 def _key_sentence(
-    record: dict[str, Any], methods: dict[str, Any], found: dict[str, Difference]
+    record: Evaluation, methods: dict[str, MethodName], leads: dict[str, Difference]
 ) -> str:
     """SWIFT's pick is right for .385 of the questions (.337 to .435): +.090 over ..."""
     bounds = record.get("intervals", {}).get("swift")
     sentence = f"{_rival(methods['swift'])} is right for {share(record['swift'])} of the questions"
     sentence += f" ({interval(bounds or [])})" * bool(bounds)
-    if not found:
+    if not leads:
         return sentence + "."
-    name, against = next(iter(found.items()))
+    name, against = next(iter(leads.items()))
     rival = _rival(methods[name])
     return (
         sentence
@@ -141,27 +149,30 @@ def _key_sentence(
 
 
 def _comparison(
-    record: dict[str, Any], methods: dict[str, Any], name: str, against: Difference
+    record: Evaluation, methods: dict[str, MethodName], name: str, against: Difference
 ) -> str:
     """One more line; a combination is held against SWIFT's pick, not the other way round."""
-    rival, level = _rival(methods[name]), share(record[name])
+    rival, level = _rival(methods[name]), share(accuracy_of(record, name))
     verdict = against.verdict(confidence_of(record))
     if methods[name]["family"] == "combination":
         gain = against.turned()
-        end = {1: "less than SWIFT alone", 0: "not clearly different from SWIFT alone"}
-        end = end.get(verdict, "more than SWIFT alone")
+        end = {
+            1: "less than SWIFT alone",
+            0: "not clearly different from SWIFT alone",
+            -1: "more than SWIFT alone",
+        }[verdict]
         return f"the best combination, {rival}, is right for {level}, {end}: {gain.render()}"
     words = {1: "better than", 0: "no clear difference to", -1: "worse than"}[verdict]
     return f"{words} {rival}, right for {level}: {against.render()}"
 
 
-def _rival(method: dict[str, str]) -> str:
+def _rival(method: MethodName) -> str:
     """A label inside a sentence."""
     name = escape(method["label"].split(" (")[0])
     return f"{ARTICLES.get(method['name'], '')}<bdi>{name}</bdi>"
 
 
-def _bounds(record: dict[str, Any], methods: dict[str, Any]) -> str:
+def _bounds(record: Evaluation, methods: dict[str, MethodName]) -> str:
     if "oracle" not in methods or finite(record["oracle"]) is None:
         return ""
     return (

@@ -1,15 +1,17 @@
 """All ways to pick as a table, and their accuracy at every k."""
 
-from typing import Any
+import math
+from collections.abc import Sequence
 
 from swift_bon.evaluation.page.emphasis import looks_of, methods_of
 from swift_bon.evaluation.page.formats import DASH, escape, finite, interval, p_value, share, signed
 from swift_bon.evaluation.page.summary import confidence_of, difference
+from swift_bon.evaluation.record_types import Evaluation, accuracy_of
 
 BAR_WIDTH, BAR_HEIGHT = 150, 14
 
 
-def method_table(record: dict[str, Any]) -> str:
+def method_table(record: Evaluation) -> str:
     """Accuracy with its interval, SWIFT's lead, and AUROC; whatever of these the record has."""
     methods = methods_of(record)
     columns = ["way to pick", "accuracy", f"{confidence_of(record):.0%} interval"]
@@ -23,16 +25,16 @@ def method_table(record: dict[str, Any]) -> str:
     for number, method in enumerate(methods):
         name = method["name"]
         bounds = record.get("intervals", {}).get(name)
-        cells = [f"<td><b>{share(record[name])}</b></td>"]
-        bar = _bar(record[name], bounds, highest)
+        cells = [f"<td><b>{share(accuracy_of(record, name))}</b></td>"]
+        bar = _bar(accuracy_of(record, name), bounds, highest)
         cells += [f'<td><div class="bar">{bar}{_range(bounds)}</div></td>']
         if has_lead:
             cells += [f"<td>{_lead(record, name)}</td>"]
         if pooled:
             cells += [f"<td>{share(pooled.get(name))}</td>"]
         if within:
-            mean, *rest = within.get(name) or [None]
-            cells += [f"<td>{share(mean)}{_range(rest)}</td>"]
+            mean, *bounds = within.get(name) or [math.nan]
+            cells += [f"<td>{share(mean)}{_range(bounds)}</td>"]
         rows.append(
             f'<tr data-method="{number}" class="{looks[name]}" tabindex="0"><th scope="row">'
             f"{escape(method['label'])}</th>{''.join(cells)}</tr>"
@@ -43,20 +45,21 @@ def method_table(record: dict[str, Any]) -> str:
     return _section("methods", "All ways to pick", table + note * bool(pooled or within))
 
 
-def curve_table(record: dict[str, Any]) -> str:
+def curve_table(record: Evaluation) -> str:
     """A row a method, a column for each k."""
     curves, ks = record.get("curves", {}), record.get("ks", [])
     if not ks or not curves:
         return ""
+    unknown = [math.nan] * len(ks)
     rows = []
     for number, method in enumerate(methods_of(record)):
         curve = curves.get(method["name"])
         if curve is None:
             continue
-        lows, highs = (curve.get(name) or [None] * len(ks) for name in ("low", "high"))
+        rows_of = curve["accuracy"], curve.get("low") or unknown, curve.get("high") or unknown
         cells = [
             f"<td>{share(value)}{_range([low, high])}</td>"
-            for value, low, high in zip(curve["accuracy"], lows, highs, strict=True)
+            for value, low, high in zip(*rows_of, strict=True)
         ]
         rows.append(
             f'<tr data-method="{number}"><th scope="row">{escape(method["label"])}</th>'
@@ -83,18 +86,18 @@ def _table(name: str, columns: list[str], rows: list[str]) -> str:
     )
 
 
-def _highest(record: dict[str, Any], name: str) -> float:
-    values = [record[name], *record.get("intervals", {}).get(name, [])]
-    return max([value for value in values if finite(value) is not None], default=0.0)
+def _highest(record: Evaluation, name: str) -> float:
+    values = [accuracy_of(record, name), *record.get("intervals", {}).get(name, [])]
+    return max([finite(value) or 0.0 for value in values])
 
 
-def _range(bounds: list[float] | None) -> str:
+def _range(bounds: Sequence[float | None] | None) -> str:
     if not bounds or all(finite(bound) is None for bound in bounds):
         return ""
     return f"<small>{interval(bounds)}</small>"
 
 
-def _bar(value: float, bounds: list[float] | None, end: float) -> str:
+def _bar(value: float | None, bounds: list[float] | None, end: float) -> str:
     """The interval as a line on a scale that all rows share, from 0 to `end`."""
     if finite(value) is None:
         return ""
@@ -107,10 +110,10 @@ def _bar(value: float, bounds: list[float] | None, end: float) -> str:
     )
 
 
-def _lead(record: dict[str, Any], name: str) -> str:
-    found = difference(record, "swift", name)
-    if found is None or finite(found.mean) is None:
+def _lead(record: Evaluation, name: str) -> str:
+    lead = difference(record, "swift", name)
+    if lead is None or finite(lead.mean) is None:
         return DASH
-    inside = interval([found.low, found.high], signed) if finite(found.low) is not None else ""
-    small = ", ".join(filter(None, [inside, p_value(found.p)]))
-    return signed(found.mean) + f"<small>{small}</small>" * bool(small)
+    inside = interval([lead.low, lead.high], signed) if finite(lead.low) is not None else ""
+    small = ", ".join(filter(None, [inside, p_value(lead.p)]))
+    return signed(lead.mean) + f"<small>{small}</small>" * bool(small)
