@@ -97,7 +97,6 @@ def _(layers, reward_weight, reward_bias, gate_weight, gate_bias, scored, cu_seq
 
 def _keep_for_backward(ctx, inputs, output) -> None:
     layers, reward_weight, _, gate_weight, _, scored, cu_seqlens = inputs
-    ctx.num_layers = len(layers)
     scores, *others = output
     scores = scores.clone()  # its owner may change it in place, as -inf invites to
     scored = as_bool(scored)  # a copy where it is of integers, whose owner may change them too
@@ -109,15 +108,14 @@ def _score_backward(ctx, grad_scores, _, grad_rewards, grad_gates):
         raise RuntimeError(
             "scores cannot be differentiated twice; swift_kernels.reference.score can, in float64"
         )
-    tensors = ctx.saved_tensors  # once: what checkpointing saves is unpacked when it is asked for
-    *saved, weight, gate_weight, scored, cu_seqlens = tensors[: -ctx.num_layers]
-    layers = tensors[-ctx.num_layers :]
+    saved = ctx.saved_tensors  # once: what checkpointing saves is unpacked when it is asked for
+    scores, gate_sums, rewards, gates, weight, gate_weight, scored, cu_seqlens, *layers = saved
     gated = gate_weight is not None
-    token_grads = token_gradients(
-        grad_scores, grad_rewards, grad_gates, *saved, scored, cu_seqlens, gated
-    )
+    grads = (grad_scores, grad_rewards, grad_gates)
+    values = (scores, gate_sums, rewards, gates)
+    token_grads = token_gradients(*grads, *values, scored, cu_seqlens, gated)
     layers_need_grad, *weights_need_grad = ctx.needs_input_grad[:5]
-    grad_layers = [None] * len(layers)
+    grad_layers: list[Tensor | None] = [None] * len(layers)
     if any(layers_need_grad):
         stacked = torch.stack([weight, gate_weight] if gated else [weight])
         grad_layers = state_gradients(token_grads, stacked, layers, layers_need_grad)
@@ -144,21 +142,6 @@ def _(layers, token_grads):
     return token_grads.new_empty(token_grads.shape[0], len(layers), layers[0].shape[2])
 
 
-@torch.library.custom_op(
-    "swift_kernels::step", mutates_args=("sums", "has_tokens", "partial", "arrivals")
+step_op = torch.library.custom_op(
+    "swift_kernels::step", launch_step, mutates_args=("sums", "has_tokens", "partial", "arrivals")
 )
-def step_op(
-    layers: Sequence[Tensor],
-    reward_weight: Tensor,
-    reward_bias: Tensor,
-    gate_weight: Tensor | None,
-    gate_bias: Tensor | None,
-    active: Tensor,
-    sums: Tensor,
-    has_tokens: Tensor,
-    partial: Tensor,
-    arrivals: Tensor,
-) -> None:
-    """`launch_step`."""
-    weights = (reward_weight, reward_bias, gate_weight, gate_bias)
-    launch_step(layers, *weights, active, sums, has_tokens, partial, arrivals)
