@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from swift_kernels.masks import is_in_pack
-from swift_kernels.reference import GATE_SUM_FLOOR
+from swift_kernels.reference import GATE_SUM_FLOOR, divide_by_gates
 
 
 def token_gradients(
@@ -30,7 +30,7 @@ def token_gradients(
 ) -> Tensor:
     """With respect to rewards, and with a gate to gate logits: `[R, N, T]`, 0 where masked."""
     above_floor = gate_sums >= GATE_SUM_FLOOR
-    per_gate_sum = grad_scores / gate_sums.clamp(min=GATE_SUM_FLOOR)  # [N]
+    per_gate_sum = divide_by_gates(grad_scores, gate_sums)  # [N]
     center = torch.where(above_floor, scores, 0)  # [N]
     per_gate_sum, center = (
         _spread(value, cu_seqlens, rewards.shape[1]) for value in (per_gate_sum, center)

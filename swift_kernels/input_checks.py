@@ -10,14 +10,14 @@ from swift_kernels.weights import HeadWeights
 
 
 def check_hidden_states(
-    hidden_states, head: HeadWeights, name: str = "hidden_states"
+    hidden_states: object, head: HeadWeights, name: str = "hidden_states"
 ) -> tuple[Tensor, ...]:
     """The tensors the head reads, one `[N, T, H]` per selected layer."""
     layers = _as_layers(hidden_states, name, ("N", "T"))
     return _check_layers(layers, head, name, "(N, T, {})", "candidates, tokens")
 
 
-def check_packed_states(hidden_states, head: HeadWeights) -> tuple[Tensor, ...]:
+def check_packed_states(hidden_states: object, head: HeadWeights) -> tuple[Tensor, ...]:
     """The tensors the head reads, `[1, total_tokens, H]` each."""
     layers = _as_layers(hidden_states, "hidden_states", ("total_tokens",))
     layers = _check_layers(layers, head, "hidden_states", "(total_tokens, {})", "tokens")
@@ -61,7 +61,7 @@ def _check_layers(
     return layers
 
 
-def _as_layers(hidden_states, name: str, dims: tuple[str, ...]) -> tuple[Tensor, ...]:
+def _as_layers(hidden_states: object, name: str, dims: tuple[str, ...]) -> tuple[Tensor, ...]:
     if isinstance(hidden_states, Tensor):
         if hidden_states.dim() != len(dims) + 2:
             raise ValueError(
@@ -89,27 +89,31 @@ def check_device(
         )
 
 
-def check_attention_mask(attention_mask, num_candidates: int, num_tokens: int, device):
+def check_attention_mask(
+    attention_mask: object, num_candidates: int, num_tokens: int, device: torch.device
+) -> Tensor | None:
     """The mask, bool or integer `[N, T]`, or None where every token is scored."""
-    shape = (num_candidates, num_tokens)
-    return _check_mask(
-        attention_mask, shape, device, "attention_mask", "(N, T) as in hidden_states"
-    )
-
-
-def check_packed_mask(attention_mask, num_tokens: int, device):
-    """The mask, bool or integer `[1, total_tokens]`, or None where every token is scored."""
-    name, sizes = "attention_mask", "(total_tokens,) as in hidden_states"
-    mask = _check_mask(attention_mask, (num_tokens,), device, name, sizes)
-    return None if mask is None else mask[None]
-
-
-def _check_mask(mask, shape: tuple[int, ...], device, name: str, sizes: str) -> Tensor | None:
-    if mask is None:
+    if attention_mask is None:
         return None
-    is_tensor = isinstance(mask, Tensor)
-    if not is_tensor or mask.dtype.is_floating_point or mask.dtype.is_complex:
-        came = mask.dtype if is_tensor else type(mask).__name__
+    shape, sizes = (num_candidates, num_tokens), "(N, T) as in hidden_states"
+    return _check_mask(attention_mask, shape, device, "attention_mask", sizes)
+
+
+def check_packed_mask(
+    attention_mask: object, num_tokens: int, device: torch.device
+) -> Tensor | None:
+    """The mask, bool or integer `[1, total_tokens]`, or None where every token is scored."""
+    if attention_mask is None:
+        return None
+    sizes = "(total_tokens,) as in hidden_states"
+    return _check_mask(attention_mask, (num_tokens,), device, "attention_mask", sizes)[None]
+
+
+def _check_mask(
+    mask: object, shape: tuple[int, ...], device: torch.device, name: str, sizes: str
+) -> Tensor:
+    if not isinstance(mask, Tensor) or mask.dtype.is_floating_point or mask.dtype.is_complex:
+        came = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
         raise TypeError(f"{name} is {came}, expected a bool or integer tensor {sizes}")
     if mask.shape != shape:
         raise ValueError(f"{name} has shape {tuple(mask.shape)}, expected {shape} {sizes}")
@@ -117,7 +121,7 @@ def _check_mask(mask, shape: tuple[int, ...], device, name: str, sizes: str) -> 
     return mask
 
 
-def check_cu_seqlens(cu_seqlens, num_tokens: int, device: torch.device) -> Tensor:
+def check_cu_seqlens(cu_seqlens: object, num_tokens: int, device: torch.device) -> Tensor:
     """Cumulative lengths as contiguous `[N + 1]`.
 
     Their values are taken on trust where to look at them would make the host wait for a GPU, or
@@ -144,10 +148,8 @@ def check_cu_seqlens(cu_seqlens, num_tokens: int, device: torch.device) -> Tenso
     return cu_seqlens.contiguous()
 
 
-def check_active(active, num_candidates: int, device: torch.device) -> Tensor:
+def check_active(active: object, num_candidates: int, device: torch.device) -> Tensor:
     """The flags, bool or integer `[N]`."""
-    if active is None:
-        raise TypeError("active is NoneType, expected a bool or integer tensor (N,)")
     return _check_mask(active, (num_candidates,), device, "active", "(N,)")
 
 
@@ -159,7 +161,7 @@ def check_step_shape(layers: Sequence[Tensor], num_candidates: int) -> None:
         )
 
 
-def check_flat_scores(scores, num_return_sequences: int) -> None:
+def check_flat_scores(scores: object, num_return_sequences: int) -> None:
     if not isinstance(scores, Tensor):
         raise TypeError(f"scores is {type(scores).__name__}, expected a tensor (P * N,)")
     check_count(num_return_sequences, "num_return_sequences")

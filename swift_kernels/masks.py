@@ -1,5 +1,7 @@
 """Which tokens count: masks select, they never multiply."""
 
+from typing import overload
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,10 @@ def hide_masked(values: Tensor, scored: Tensor | None) -> Tensor:
     return values if scored is None else torch.where(as_bool(scored), values, float("nan"))
 
 
+@overload
+def as_bool(mask: Tensor) -> Tensor: ...
+@overload
+def as_bool(mask: None) -> None: ...
 def as_bool(mask: Tensor | None) -> Tensor | None:
     return mask if mask is None or mask.dtype == torch.bool else mask != 0
 

@@ -9,7 +9,7 @@ from swift_kernels.backends import Backend, choose_backend
 from swift_kernels.input_checks import check_cu_seqlens, check_packed_mask, check_packed_states
 from swift_kernels.masks import as_bool, hide_masked, is_in_pack
 from swift_kernels.project import token_values
-from swift_kernels.reference import divide_sums
+from swift_kernels.reference import divide_sums, score_terms
 from swift_kernels.scoring import CandidateScores
 from swift_kernels.weights import HeadWeights
 
@@ -79,7 +79,7 @@ def _average_segments(
 ) -> Tensor:
     """`average_tokens` of each candidate, `[N]`, one after the other in float64."""
     ends = torch.cat([cu_seqlens, cu_seqlens.new_tensor([len(rewards)])])  # the tail is one too
-    terms = torch.stack([gates * rewards, gates, torch.ones_like(gates)], dim=1)
+    terms = torch.stack([*score_terms(rewards, gates), torch.ones_like(gates)], dim=1)
     terms = torch.where(scored[:, None], terms, 0).double()  # [total_tokens, 3]
     sums = torch.segment_reduce(terms, "sum", lengths=ends.diff(), initial=0)[:-1]  # [N, 3]
     weighted_sum, gate_sum, num_scored = sums.unbind(1)

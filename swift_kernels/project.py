@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from swift_kernels.gradients import state_gradients
 from swift_kernels.launch import torch_block_tokens
+from swift_kernels.reference import rewards_and_gates
 from swift_kernels.weights import HeadWeights
 
 SHORT_RUN = 8  # tokens; shorter ones on average are gathered, which copies them
@@ -24,10 +25,7 @@ def token_values(
     projected = project_tokens(layers, head.stacked_weight(), scored)  # [R, N, T]
     if scored is not None:  # before the sigmoid: its gradient at NaN is NaN, even times 0
         projected = torch.where(scored, projected, 0)
-    rewards = projected[0] + head.reward_bias
-    if not head.gated:
-        return rewards, torch.ones_like(rewards)
-    return rewards, torch.sigmoid(projected[1] + head.gate_bias)
+    return rewards_and_gates(projected, head.biases)
 
 
 def project_tokens(
@@ -77,12 +75,13 @@ def _weight_gradient(layers: Sequence[Tensor], grad: Tensor, scored: Tensor | No
     """`[R, L, H]` from L tensors `[N, T, H]` and `[R, N, T]`."""
     grad_weight = grad.new_zeros(len(grad), len(layers), layers[0].shape[2])
     spans, to_float = _spans(layers[0], scored), _converter(layers[0])
-    has_others = scored is not None and not _is_readable(scored)  # in the spans: 0 * NaN is NaN
+    # where the spans hold other tokens too, of which 0 * NaN would be NaN
+    selection = None if scored is None or _is_readable(scored) else scored
     for index, layer in enumerate(layers):
         for n, tokens in spans:
             rows = to_float(layer[n, tokens])  # [block, H]
-            if has_others:
-                rows = torch.where(scored[n, tokens, None], rows, 0)
+            if selection is not None:
+                rows = torch.where(selection[n, tokens, None], rows, 0)
             grad_weight[:, index] += grad[:, n, tokens] @ rows
     return grad_weight
 

@@ -15,7 +15,7 @@ from swift_kernels.input_checks import (
 )
 from swift_kernels.launch import concatenates_step
 from swift_kernels.project import project_tokens
-from swift_kernels.reference import divide_sums
+from swift_kernels.reference import divide_sums, rewards_and_gates, score_terms
 from swift_kernels.weights import HeadWeights
 
 
@@ -92,30 +92,20 @@ class RunningScore:
         """float32 `[N]`; -inf for a candidate that had no token yet."""
         return divide_sums(self.weighted_sum, self.gate_sum, self.has_tokens)
 
-    def _add_with_torch(self, layers: Sequence[Tensor], active: Tensor) -> None:
+    def _add_with_torch(self, layers: tuple[Tensor, ...], active: Tensor) -> None:
         active = active != 0
         with torch.autocast(self.sums.device.type, enabled=False):  # sums stay in float32
-            rewards, gates = self._project_step(layers)
-        rewards = rewards + self.head.reward_bias
-        gates = (
-            torch.sigmoid(gates + self.head.gate_bias)
-            if self.head.gated
-            else torch.ones_like(rewards)
-        )
-        terms = torch.stack([gates * rewards, gates])  # [2, N]
+            projected = self._project_step(layers)
+        terms = torch.stack(score_terms(*rewards_and_gates(projected, self.head.biases)))  # [2, N]
         add_compensated(self.sums[:2], self.sums[2:], terms, active)
         self.has_tokens |= active
 
-    def _project_step(self, layers: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
-        """Dot products with the reward's and the gate's weights, `[N]` each."""
-        head = self.head
-        if not concatenates_step(self.num_candidates, head.hidden_size):
-            projected = project_tokens(layers, head.stacked_weight()).squeeze(-1)  # [R, N]
-            return projected[0], projected[1] if head.gated else None
+    def _project_step(self, layers: tuple[Tensor, ...]) -> Tensor | list[Tensor]:
+        """Dot products with the reward's and the gate's weights, R of `[N]`."""
+        if not concatenates_step(self.num_candidates, self.head.hidden_size):
+            return project_tokens(layers, self.head.stacked_weight()).squeeze(-1)
         states = torch.cat(layers, dim=-1).squeeze(1).float()  # [N, L * H]
-        weight, _, gate_weight, _ = head.kernel_weights()
-        rewards = states @ weight.flatten()
-        return rewards, states @ gate_weight.flatten() if head.gated else None
+        return [states @ weight.float().flatten() for weight in self.head.weights]
 
 
 def add_compensated(total: Tensor, error: Tensor, value: Tensor, keep: Tensor) -> None:

@@ -44,6 +44,16 @@ class HeadWeights(nn.Module):
         """Layers that are read."""
         return self.num_layers if self.layers is None else len(self.layers)
 
+    @property
+    def weights(self) -> list[Tensor]:
+        """R of `[L, H]`: the reward's, then the gate's where there is one."""
+        return [weight for weight in (self.reward_weight, self.gate_weight) if weight is not None]
+
+    @property
+    def biases(self) -> list[Tensor]:
+        """R of `[]`, likewise."""
+        return [bias for bias in (self.reward_bias, self.gate_bias) if bias is not None]
+
     def reset_parameters(self) -> None:
         """Uniform in +-1/sqrt(L*H), as `nn.Linear` over the concatenated states."""
         bound = (self.num_selected * self.hidden_size) ** -0.5
@@ -51,11 +61,14 @@ class HeadWeights(nn.Module):
             nn.init.uniform_(parameter, -bound, bound)
 
     def stacked_weight(self) -> Tensor:
-        """float32 `[R, L, H]`: the reward's weights, then the gate's where there is one."""
-        weights = [self.reward_weight, self.gate_weight] if self.gated else [self.reward_weight]
-        return torch.stack(weights).float()
+        """float32 `[R, L, H]`."""
+        return torch.stack(self.weights).float()
 
     def kernel_weights(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         """Reward's weight and bias, gate's weight and bias: float32, contiguous, differentiable."""
-        parameters = (self.reward_weight, self.reward_bias, self.gate_weight, self.gate_bias)
-        return tuple(p if p is None else p.float().contiguous() for p in parameters)
+        return (
+            self.reward_weight.float().contiguous(),
+            self.reward_bias.float().contiguous(),
+            None if self.gate_weight is None else self.gate_weight.float().contiguous(),
+            None if self.gate_bias is None else self.gate_bias.float().contiguous(),
+        )
