@@ -1,7 +1,6 @@
 """Every public name has an example in its docstring, and it runs as it stands."""
 
 import doctest
-import inspect
 
 import pytest
 import torch
@@ -17,7 +16,7 @@ def public_objects() -> dict[str, object]:
     for door, module in doors().items():
         for name in module.__all__:
             value = getattr(module, name)
-            if inspect.isclass(value) or inspect.isfunction(value):
+            if callable(value):
                 first.setdefault(id(value), (f"{door}.{name}", value))
     return dict(first.values())
 
