@@ -1,5 +1,6 @@
 """The demonstration: a real model, questions it was not trained on, and the pick of its head."""
 
+import contextlib
 import time
 from typing import Any
 
@@ -7,12 +8,14 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.candidates.score_names import label
 from swift_bon.collection.runs import SAMPLING_DEFAULTS, grade_candidates, sample_questions
 from swift_bon.evaluation.comparison import evaluate_candidates
 from swift_bon.generation.best_of import pick_best
+from swift_bon.generation.results import Candidate
 from swift_bon.models.identity import check_head_fits, model_name
 from swift_bon.tasks import Question
 from swift_bon.tasks.registry import load_task
@@ -24,13 +27,14 @@ METHODS = ("random", "mean_logprob", "swift", "oracle")
 
 
 def demo(
-    model,
-    tokenizer,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
     head: RewardHead,
     *,
     questions: int = 24,
     samples: int = 8,
     seed: int = 0,
+    show_progress: bool = True,
     console: Console | None = None,
 ) -> dict[str, Any]:
     """Answer questions of the test split of `basics` by best-of-N, showing each pick.
@@ -40,6 +44,7 @@ def demo(
 
     Args:
         questions: how many; samples: candidates of each; seed: of the random streams.
+        show_progress: draw each row as soon as it is there; False draws the table at the end.
         console: where to draw the table; None draws on standard output.
 
     Returns:
@@ -54,7 +59,9 @@ def demo(
     check_head_fits(head, model)
     asked = asked[:questions]
 
-    def sample(used_head: RewardHead | None, batch: list[Question], count: int):
+    def sample(
+        used_head: RewardHead | None, batch: list[Question], count: int
+    ) -> list[list[Candidate]]:
         return sample_questions(
             model, tokenizer, used_head, batch, count, seed=seed, **SAMPLING_DEFAULTS
         )
@@ -63,7 +70,8 @@ def demo(
     results: list[PromptCandidates] = []
     seconds = {True: 0.0, False: 0.0}  # with scoring, without
     table = _new_table(samples)
-    with Live(table, console=console, refresh_per_second=4):
+    live = Live(table, console=console, refresh_per_second=4)
+    with live if show_progress else contextlib.nullcontext():
         for start in range(0, len(asked), QUESTIONS_PER_BATCH):
             batch = asked[start : start + QUESTIONS_PER_BATCH]
             is_even = (start // QUESTIONS_PER_BATCH) % 2 == 0
@@ -78,7 +86,9 @@ def demo(
                     results.append(graded)
                     index = pick_best(candidates).index
                     _add_row(table, question, graded.candidates[0], graded.candidates[index])
-    if not console.is_terminal:
+    if not show_progress:
+        console.print(table)
+    elif not console.is_terminal:
         console.print()  # a live table ends its last line only on a terminal
     num_tokens = sum(len(c.token_ids) for prompt in results for c in prompt.candidates)
     record = evaluate_candidates(results)
@@ -98,10 +108,8 @@ def demo(
 
 def _new_table(samples: int) -> Table:
     table = Table(title=f"best of {samples}, picked while they were written", expand=True)
-    options = {"no_wrap": True, "overflow": "ellipsis"}
-    table.add_column("question", ratio=5, **options)
-    table.add_column("first sample", ratio=4, **options)
-    table.add_column("SWIFT's pick", ratio=4, **options)
+    for heading, ratio in (("question", 5), ("first sample", 4), ("SWIFT's pick", 4)):
+        table.add_column(heading, ratio=ratio, no_wrap=True, overflow="ellipsis")
     return table
 
 

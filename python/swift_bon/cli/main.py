@@ -7,7 +7,17 @@ import typer
 
 from swift_bon import cli, generation, models
 from swift_bon.cli import collection, evaluation, extraction, scoring, training
-from swift_bon.cli.options import Head, Json, MaxNewTokens, Model, Samples, Seed, Temperature, TopP
+from swift_bon.cli.options import (
+    Head,
+    Json,
+    MaxNewTokens,
+    Model,
+    Progress,
+    Samples,
+    Seed,
+    Temperature,
+    TopP,
+)
 from swift_bon.cli.terminal import read_prompts, readable_errors, show_tracebacks
 from swift_bon.cli.version import version
 from swift_bon.models.names import EMBEDDED_NAME
@@ -49,12 +59,19 @@ def demo(
     seed: Seed = 0,
     model: Model = EMBEDDED_NAME,
     head: Head = None,
+    show_progress: Progress = True,
 ) -> None:
     """Answer questions by best-of-N with a real model, and compare the ways to pick."""
     loaded_head = models.load_head(head, model_name=model)
     loaded_model, tokenizer = models.load_model(model)
     record = cli.demo.demo(
-        loaded_model, tokenizer, loaded_head, questions=questions, samples=samples, seed=seed
+        loaded_model,
+        tokenizer,
+        loaded_head,
+        questions=questions,
+        samples=samples,
+        seed=seed,
+        show_progress=show_progress,
     )
     cli.output.print_json(record)
 

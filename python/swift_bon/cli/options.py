@@ -16,6 +16,10 @@ Head = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Progress = Annotated[
+    bool,
+    typer.Option("--progress/--no-progress", help="Draw how far it is while it works."),
+]
 Samples = Annotated[
     int, typer.Option("--samples", "-n", help="Candidates sampled for each prompt.")
 ]

@@ -1,15 +1,26 @@
 """The command that fits heads: train."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from swift_bon import cli, fitting, models
 from swift_bon import features as feature_stores
-from swift_bon.cli.options import Candidates, ForwardBatch, Json, Layers, Model, parse_layers
+from swift_bon.cli.options import (
+    Candidates,
+    ForwardBatch,
+    Json,
+    Layers,
+    Model,
+    Progress,
+    parse_layers,
+)
 from swift_bon.cli.terminal import readable_errors, say
 from swift_bon.models.names import EMBEDDED_NAME
+
+if TYPE_CHECKING:  # it loads torch
+    from swift_bon.features.shards import FeatureSource
 
 
 @readable_errors()
@@ -107,6 +118,7 @@ def train(
         ),
     ] = None,
     model: Model = EMBEDDED_NAME,
+    show_progress: Progress = True,
     as_json: Json = False,
 ) -> None:
     """Fit a head to collected candidates and save it with its model card.
@@ -136,6 +148,7 @@ def train(
     fitting.training.read_split(path, fitting.options.FitOptions.from_arguments(given))
     if features is not None and not store:
         raise ValueError("--features and --no-store exclude each other; leave one out")
+    source: FeatureSource
     if store:
         source = feature_stores.extraction.open_features(
             path,
@@ -156,7 +169,9 @@ def train(
             scored_tokens=scored_tokens or "fed",
             batch_size=forward_batch,
         )
-    _, report = fitting.train_reward_head(path, source, output, device=device, **given)
+    _, report = fitting.train_reward_head(
+        path, source, output, device=device, show_progress=show_progress, **given
+    )
     fits = [{k: v for k, v in fit.items() if k != "history"} for fit in report["fits"]]
     cli.output.print_record(
         {"output": str(output), "chosen": report["chosen"], "fits": fits}, as_json
