@@ -14,6 +14,7 @@ from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.candidates.score_names import label
 from swift_bon.collection.runs import SAMPLING_DEFAULTS, grade_candidates, sample_questions
 from swift_bon.evaluation.comparison import evaluate_candidates
+from swift_bon.evaluation.record_types import accuracy_of
 from swift_bon.generation.best_of import pick_best
 from swift_bon.generation.results import Candidate
 from swift_bon.models.identity import check_head_fits, model_name
@@ -63,7 +64,14 @@ def demo(
         used_head: RewardHead | None, batch: list[Question], count: int
     ) -> list[list[Candidate]]:
         return sample_questions(
-            model, tokenizer, used_head, batch, count, seed=seed, **SAMPLING_DEFAULTS
+            model,
+            tokenizer,
+            used_head,
+            batch,
+            count,
+            seed=seed,
+            batch_size=None,
+            **SAMPLING_DEFAULTS,
         )
 
     sample(head, asked[:1], 1)  # what happens once is not timed
@@ -97,7 +105,7 @@ def demo(
         "questions": questions,
         "samples": samples,
         "seed": seed,
-        **{name: record[name] for name in METHODS},
+        **{name: accuracy_of(record, name) for name in METHODS},
         "tokens": num_tokens,
         "tokens_per_second": num_tokens / seconds[True],
         "tokens_per_second_without_scoring": num_tokens / seconds[False],

@@ -1,6 +1,7 @@
 """What commands put out: JSON, records, tables, pages."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from swift_bon.evaluation import terminal_tables
+from swift_bon.evaluation.record_types import Evaluation
 from swift_bon.storage import finite_json, write_whole
 
 if TYPE_CHECKING:  # a command that prints needs no transformers
@@ -44,12 +46,13 @@ def print_result(record: dict[str, Any]) -> None:
     Console().print(table)
 
 
-def print_json(record: dict[str, Any]) -> None:
+def print_json(record: Mapping[str, object]) -> None:
     """One line of strict JSON."""
     print(json.dumps(finite_json(record), ensure_ascii=False, allow_nan=False))
 
 
-def print_record(record: dict[str, Any], as_json: bool) -> None:
+def print_record(record: Mapping[str, object], as_json: bool) -> None:
+    """As one line of JSON, or a line for each of its names."""
     if as_json:
         print_json(record)
         return
@@ -57,7 +60,7 @@ def print_record(record: dict[str, Any], as_json: bool) -> None:
         typer.echo(f"{name}: {value}")
 
 
-def print_evaluation(record: dict[str, Any]) -> None:
+def print_evaluation(record: Evaluation) -> None:
     """An evaluation as tables."""
     terminal_tables.print_evaluation(record, Console())
 
