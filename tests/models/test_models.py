@@ -1,5 +1,6 @@
 """The embedded model, its head, and clear words where something is missing."""
 
+import json
 import os
 import pickle
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from swift_bon.models import loading as models
-from swift_bon.models.loading import INSTALL_COMMAND, load_head, load_model
+from swift_bon.models.loading import INSTALL_COMMAND, load_head, load_model, load_tokenizer
 from swift_bon.models.names import EMBEDDED_NAME
 from tiny_models import tiny_model, tiny_tokenizer
 
@@ -104,6 +105,25 @@ def test_pickle_where_a_model_should_be_is_never_run(tmp_path):
     with pytest.raises((ValueError, OSError, pickle.UnpicklingError, RuntimeError)):
         load_model(str(folder), device="cpu")
     assert not proof.exists()
+
+
+@pytest.mark.parametrize("load", [load_model, load_tokenizer])
+def test_code_of_a_checkpoint_never_runs(load, tmp_path, monkeypatch):
+    """Not even after a question: on a terminal transformers would ask."""
+    monkeypatch.setattr("builtins.input", lambda *text: pytest.fail("asked"))
+    ran = tmp_path / "ran"
+    (tmp_path / "evil.py").write_text(f"open({str(ran)!r}, 'w')\nclass C: pass\nclass M: pass\n")
+    names = {"AutoConfig": "evil.C", "AutoModelForCausalLM": "evil.M"}
+    config = {"model_type": "evil", "auto_map": names}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    if load is load_model:
+        tiny_tokenizer().save_pretrained(tmp_path)
+    else:
+        config = {"auto_map": {"AutoTokenizer": ["evil.C", None]}}
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="trust_remote_code"):
+        load(str(tmp_path))
+    assert not ran.exists()
 
 
 def test_no_head_ships_for_other_models():

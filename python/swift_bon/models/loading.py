@@ -45,7 +45,9 @@ def load_model(name: str = EMBEDDED_NAME, *, dtype: torch.dtype | None = None, d
     source = _source(name)
     tokenizer = load_tokenizer(name)
     with _without_progress_bars():
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype or "auto")
+        model = AutoModelForCausalLM.from_pretrained(
+            source, dtype=dtype or "auto", trust_remote_code=False
+        )
     if name == EMBEDDED_NAME:
         model.name_or_path = EMBEDDED_NAME  # what heads record, wherever the cache lies
     return model.to(device).eval(), tokenizer
@@ -53,7 +55,10 @@ def load_model(name: str = EMBEDDED_NAME, *, dtype: torch.dtype | None = None, d
 
 def load_tokenizer(name: str = EMBEDDED_NAME):
     """The tokenizer of `load_model`, padding on the left, without the model's weights."""
-    return AutoTokenizer.from_pretrained(_source(name), padding_side="left")
+    # None in place of False would ask on the terminal
+    return AutoTokenizer.from_pretrained(
+        _source(name), padding_side="left", trust_remote_code=False
+    )
 
 
 def _source(name: str) -> str | Path:
