@@ -58,6 +58,21 @@ def test_the_entrance_is_light(code):
     assert not heavy & loaded_by(code)
 
 
+@pytest.mark.parametrize(
+    ("missing", "name"), [("transformers", "swift_bon.best_of_n"), ("typer", "swift_bon.cli.app")]
+)
+def test_what_the_extra_brings_is_named(missing, name):
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "import swift_bon\n"
+        f"try: {name}\n"
+        "except ModuleNotFoundError as error: print(error)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert f"{name} needs {missing}; " in run.stdout
+    assert "pip install '.[generate]'" in run.stdout
+
+
 def test_what_is_missing_is_named():
     code = (
         "import sys; sys.modules['transformers'] = None\n"

@@ -1,5 +1,6 @@
 """What is shipped: a wheel has every file of both packages, and one version."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import swift_kernels
+from swift_bon.lazy import GENERATE
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = {"swift_kernels": ROOT, "swift_bon": ROOT / "python"}
@@ -51,3 +53,11 @@ def test_version_and_command(wheel):
     with zipfile.ZipFile(wheel) as file:
         (name,) = (name for name in file.namelist() if name.endswith("entry_points.txt"))
         assert "swift-bon = swift_bon.cli:app" in file.read(name).decode()
+
+
+def test_the_door_knows_what_the_extra_brings(wheel):
+    with zipfile.ZipFile(wheel) as file:
+        (name,) = (name for name in file.namelist() if name.endswith("METADATA"))
+        text = file.read(name).decode()
+    names = re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*; extra == .generate.$", text, re.MULTILINE)
+    assert names == list(GENERATE)

@@ -5,6 +5,9 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from typing import Any
 
+# What `pip install .` leaves to its extra "generate".
+GENERATE = ("transformers", "filelock", "platformdirs", "rich", "tqdm", "typer")
+
 
 def lazy_names(
     package: str, modules: Mapping[str, str]
@@ -27,12 +30,12 @@ def lazy_names(
             if not name.startswith("_") and importlib.util.find_spec(f"{package}.{name}"):
                 return importlib.import_module(f"{package}.{name}")
         except ModuleNotFoundError as error:
-            if error.name != "transformers":
+            if error.name not in GENERATE:
                 raise
             raise ModuleNotFoundError(
-                f"{package}.{name} needs transformers; in the folder of this project run: "
+                f"{package}.{name} needs {error.name}; in the folder of this project run: "
                 "pip install '.[generate]'",
-                name="transformers",
+                name=error.name,
             ) from error
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
