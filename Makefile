@@ -93,5 +93,4 @@ demo-head: $(INSTALLED)
 	$(BIN)/swift-bon train $(RUNS)/basics-train.jsonl python/swift_bon/trained_heads/smollm2-135m
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .benchmarks .hypothesis
-	@echo "make docs       this documentation as a site, in site/"
+	rm -rf $(VENV) site build *.egg-info .pytest_cache .mypy_cache .ruff_cache .benchmarks .hypothesis

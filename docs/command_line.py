@@ -1,6 +1,6 @@
 """Write docs/command-line.md from the commands, so that it says what `--help` says.
 
-    python docs/command_line.py
+python docs/command_line.py
 """
 
 from pathlib import Path
