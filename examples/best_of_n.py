@@ -11,6 +11,6 @@ results = best_of_n(
     model, tokenizer, QUESTIONS, head, num_return_sequences=8, max_new_tokens=16, seed=0
 )
 for question, result in zip(QUESTIONS, results, strict=True):
-    print(f"\n{question} -> {result.text}")
+    print(f"\n{question} -> {result.text!r}")
     for candidate in sorted(result.candidates, key=lambda candidate: -candidate.score):
         print(f"{candidate.score:8.3f}  {candidate.mean_logprob:7.3f}  {candidate.text!r}")
