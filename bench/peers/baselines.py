@@ -19,7 +19,19 @@ from transformers import (
     Qwen3Config,
 )
 
-LLAMA_3_ROPE = {  # Llama 3.1's; 3.2 stretches it further
+SIZE = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers")
+SIZE += ("num_attention_heads", "num_key_value_heads", "max_position_embeddings")
+SIZES = {
+    "Mistral-7B": (32_000, 4096, 14_336, 32, 32, 8, 32_768),
+    "Llama-3.1-8B": (128_256, 4096, 14_336, 32, 32, 8, 131_072),
+    "Llama-2-7B": (32_000, 4096, 11_008, 32, 32, 32, 4096),
+    "Llama-2-13B": (32_000, 5120, 13_824, 40, 40, 40, 4096),
+    "Qwen3-1.7B": (151_936, 2048, 6144, 28, 16, 8, 40_960),
+    "Llama-3.2-3B": (128_256, 3072, 8192, 28, 24, 8, 131_072),
+    "Ministral-8B": (131_072, 4096, 12_288, 36, 32, 8, 32_768),
+}
+COMMON = {"head_dim": 128, "rms_norm_eps": 1e-5, "tie_word_embeddings": False}
+LLAMA_ROPE = {  # Llama 3.1's; 3.2 stretches it further
     "rope_type": "llama3",
     "rope_theta": 500_000.0,
     "factor": 8.0,
@@ -27,97 +39,22 @@ LLAMA_3_ROPE = {  # Llama 3.1's; 3.2 stretches it further
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 8192,
 }
+QWEN_ROPE = {"rope_type": "default", "rope_theta": 1_000_000.0}
+MINISTRAL_ROPE = {"rope_type": "default", "rope_theta": 100_000_000.0}
+TIED = {"tie_word_embeddings": True}
+UNREACHED = {"sliding_window": 32_768}  # so the full layers need no telling apart
+KINDS = {
+    "Mistral-7B": (MistralConfig, {"sliding_window": 4096}),
+    "Llama-3.1-8B": (LlamaConfig, {"rope_parameters": LLAMA_ROPE}),
+    "Llama-2-7B": (LlamaConfig, {}),
+    "Llama-2-13B": (LlamaConfig, {}),
+    "Qwen3-1.7B": (Qwen3Config, {"rope_parameters": QWEN_ROPE, "rms_norm_eps": 1e-6, **TIED}),
+    "Llama-3.2-3B": (LlamaConfig, {"rope_parameters": LLAMA_ROPE | {"factor": 32.0}, **TIED}),
+    "Ministral-8B": (MistralConfig, {"rope_parameters": MINISTRAL_ROPE, **UNREACHED}),
+}
 CONFIGS: dict[str, PreTrainedConfig] = {
-    "Mistral-7B": MistralConfig(
-        vocab_size=32_000,
-        hidden_size=4096,
-        intermediate_size=14_336,
-        num_hidden_layers=32,
-        num_attention_heads=32,
-        num_key_value_heads=8,
-        head_dim=128,
-        max_position_embeddings=32_768,
-        sliding_window=4096,
-        rms_norm_eps=1e-5,
-        tie_word_embeddings=False,
-    ),
-    "Llama-3.1-8B": LlamaConfig(
-        vocab_size=128_256,
-        hidden_size=4096,
-        intermediate_size=14_336,
-        num_hidden_layers=32,
-        num_attention_heads=32,
-        num_key_value_heads=8,
-        head_dim=128,
-        max_position_embeddings=131_072,
-        rope_parameters=LLAMA_3_ROPE,
-        rms_norm_eps=1e-5,
-        tie_word_embeddings=False,
-    ),
-    "Llama-2-7B": LlamaConfig(
-        vocab_size=32_000,
-        hidden_size=4096,
-        intermediate_size=11_008,
-        num_hidden_layers=32,
-        num_attention_heads=32,
-        num_key_value_heads=32,
-        head_dim=128,
-        max_position_embeddings=4096,
-        rms_norm_eps=1e-5,
-        tie_word_embeddings=False,
-    ),
-    "Llama-2-13B": LlamaConfig(
-        vocab_size=32_000,
-        hidden_size=5120,
-        intermediate_size=13_824,
-        num_hidden_layers=40,
-        num_attention_heads=40,
-        num_key_value_heads=40,
-        head_dim=128,
-        max_position_embeddings=4096,
-        rms_norm_eps=1e-5,
-        tie_word_embeddings=False,
-    ),
-    "Qwen3-1.7B": Qwen3Config(
-        vocab_size=151_936,
-        hidden_size=2048,
-        intermediate_size=6144,
-        num_hidden_layers=28,
-        num_attention_heads=16,
-        num_key_value_heads=8,
-        head_dim=128,
-        max_position_embeddings=40_960,
-        rope_parameters={"rope_type": "default", "rope_theta": 1_000_000.0},
-        rms_norm_eps=1e-6,
-        tie_word_embeddings=True,
-    ),
-    "Llama-3.2-3B": LlamaConfig(
-        vocab_size=128_256,
-        hidden_size=3072,
-        intermediate_size=8192,
-        num_hidden_layers=28,
-        num_attention_heads=24,
-        num_key_value_heads=8,
-        head_dim=128,
-        max_position_embeddings=131_072,
-        rope_parameters={**LLAMA_3_ROPE, "factor": 32.0},
-        rms_norm_eps=1e-5,
-        tie_word_embeddings=True,
-    ),
-    "Ministral-8B": MistralConfig(
-        vocab_size=131_072,
-        hidden_size=4096,
-        intermediate_size=12_288,
-        num_hidden_layers=36,
-        num_attention_heads=32,
-        num_key_value_heads=8,
-        head_dim=128,
-        max_position_embeddings=32_768,
-        sliding_window=32_768,  # never reached here, so the full layers need no telling apart
-        rope_parameters={"rope_type": "default", "rope_theta": 100_000_000.0},
-        rms_norm_eps=1e-5,
-        tie_word_embeddings=False,
-    ),
+    name: kind(**dict(zip(SIZE, SIZES[name], strict=True)) | COMMON | own)
+    for name, (kind, own) in KINDS.items()
 }
 
 SCORE_READ = {
@@ -132,40 +69,30 @@ class RewardModel(NamedTuple):
     name: str
     base: str  # key of CONFIGS
     score_read: str  # key of SCORE_READ
-    source: str  # where its card or configuration is
+
+    @property
+    def source(self) -> str:
+        """Where its card or configuration is."""
+        return f"https://huggingface.co/{HUB_IDS[self.name]}"
 
 
-HUB = "https://huggingface.co/"
+HUB_IDS = {
+    "Eurus-RM-7b": "openbmb/Eurus-RM-7b",
+    "Math-Shepherd 7B PRM": "peiyi9979/math-shepherd-mistral-7b-prm",
+    "Skywork-Reward-Llama-3.1-8B": "Skywork/Skywork-Reward-Llama-3.1-8B",
+    "RLHFlow Llama3.1-8B-PRM": "RLHFlow/Llama3.1-8B-PRM-Deepseek-Data",
+    "Starling-RM-7B-alpha": "berkeley-nest/Starling-RM-7B-alpha",
+    "UltraRM-13b": "openbmb/UltraRM-13b",
+    "Skywork-Reward-V2-Qwen3-1.7B": "Skywork/Skywork-Reward-V2-Qwen3-1.7B",
+}
 REWARD_MODELS = (
-    RewardModel("Eurus-RM-7b", "Mistral-7B", "scalar", HUB + "openbmb/Eurus-RM-7b"),
-    RewardModel(
-        "Math-Shepherd 7B PRM",
-        "Mistral-7B",
-        "step tags",
-        HUB + "peiyi9979/math-shepherd-mistral-7b-prm",
-    ),
-    RewardModel(
-        "Skywork-Reward-Llama-3.1-8B",
-        "Llama-3.1-8B",
-        "scalar",
-        HUB + "Skywork/Skywork-Reward-Llama-3.1-8B",
-    ),
-    RewardModel(
-        "RLHFlow Llama3.1-8B-PRM",
-        "Llama-3.1-8B",
-        "step tags",
-        HUB + "RLHFlow/Llama3.1-8B-PRM-Deepseek-Data",
-    ),
-    RewardModel(
-        "Starling-RM-7B-alpha", "Llama-2-7B", "scalar", HUB + "berkeley-nest/Starling-RM-7B-alpha"
-    ),
-    RewardModel("UltraRM-13b", "Llama-2-13B", "scalar", HUB + "openbmb/UltraRM-13b"),
-    RewardModel(
-        "Skywork-Reward-V2-Qwen3-1.7B",
-        "Qwen3-1.7B",
-        "scalar",
-        HUB + "Skywork/Skywork-Reward-V2-Qwen3-1.7B",
-    ),
+    RewardModel("Eurus-RM-7b", "Mistral-7B", "scalar"),
+    RewardModel("Math-Shepherd 7B PRM", "Mistral-7B", "step tags"),
+    RewardModel("Skywork-Reward-Llama-3.1-8B", "Llama-3.1-8B", "scalar"),
+    RewardModel("RLHFlow Llama3.1-8B-PRM", "Llama-3.1-8B", "step tags"),
+    RewardModel("Starling-RM-7B-alpha", "Llama-2-7B", "scalar"),
+    RewardModel("UltraRM-13b", "Llama-2-13B", "scalar"),
+    RewardModel("Skywork-Reward-V2-Qwen3-1.7B", "Qwen3-1.7B", "scalar"),
 )
 POLICIES = ("Llama-3.2-3B", "Llama-3.1-8B", "Ministral-8B")  # keys of CONFIGS: SWIFT's models
 

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedConfig
 
-from peers.baselines import POLICIES, REWARD_MODELS, RewardModel, build_policy, build_reward_model
+from peers.baselines import RewardModel, build_policy, build_reward_model
 from peers.eager_head import EagerHead
 from swift_bon.models.prefix import CACHE_ARGUMENT, find_cache
 from swift_kernels import RewardHead
@@ -24,18 +25,15 @@ ATTENTION_TOLERANCE = 0.01  # some versions turn the rotary angles with a matrix
 def reward_model_flops(model: RewardModel, num_tokens: int, *, small: bool = False) -> dict:
     """Parameters, and FLOPs of one forward over `num_tokens` prompt and response tokens."""
     built = build_reward_model(model, "meta", small=small)
-    input_ids = torch.zeros(1, num_tokens, dtype=torch.long, device="meta")
-    # with a cache transformers does not look for packed sequences, which reads values
-    counted = count_flops(lambda: built(input_ids=input_ids, use_cache=True))
-    outputs = 1 if model.score_read == "scalar" else built.config.vocab_size
-    check_flops(model.name, counted, forward_flops(built.config, outputs, num_tokens, num_tokens))
+    num_outputs = 1 if model.score_read == "scalar" else built.config.vocab_size
     return {
         "name": model.name,
         "base": model.base,
         "score_read": model.score_read,
         "source": model.source,
         "parameters": sum(parameter.numel() for parameter in built.parameters()),
-        "flops": counted,
+        # with a cache transformers does not look for packed sequences, which reads values
+        "flops": _forward(model.name, built, num_outputs, _ids(num_tokens), use_cache=True),
     }
 
 
@@ -44,39 +42,36 @@ def swift_flops(
 ) -> dict:
     """FLOPs per candidate of SWIFT on one policy model, by each way of `reward_tables.WAYS`."""
     model = build_policy(policy, "meta", small=small)
-    config, num_tokens = model.config, prompt_tokens + response_tokens
-    input_ids = torch.zeros(1, num_tokens, dtype=torch.long, device="meta")
-    cache = find_cache(model(input_ids=input_ids[:, :-1], use_cache=True))
-    step = count_flops(lambda: model(input_ids=input_ids[:, -1:], **{CACHE_ARGUMENT: cache}))
-    check_flops(
-        f"{policy}, one step", step, forward_flops(config, config.vocab_size, 1, num_tokens)
-    )
-    forward = count_flops(lambda: model(input_ids=input_ids, use_cache=True))
-    check_flops(policy, forward, forward_flops(config, config.vocab_size, num_tokens, num_tokens))
-    num_layers, hidden_size = config.num_hidden_layers + 1, config.hidden_size
-    fed = head_flops(num_layers, hidden_size, response_tokens - 1)
+    vocab_size, input_ids = model.config.vocab_size, _ids(prompt_tokens + response_tokens)
+    cache = {CACHE_ARGUMENT: find_cache(model(input_ids=input_ids[:, :-1], use_cache=True))}
+    step = _forward(f"{policy}, one step", model, vocab_size, input_ids, 1, **cache)
+    forward = _forward(policy, model, vocab_size, input_ids, use_cache=True)
+    num_layers, hidden_size = model.config.num_hidden_layers + 1, model.config.hidden_size
     head = head_flops(num_layers, hidden_size, response_tokens)
     return {
         "policy": policy,
         "num_layers": num_layers,
         "hidden_size": hidden_size,
         "head": head,
-        "generate_fed": fed,
+        "generate_fed": head_flops(num_layers, hidden_size, response_tokens - 1),
         "generate_response": head + step,
         "second_forward": forward + head,
     }
 
 
-def all_flops(prompt_tokens: int, response_tokens: int, *, small: bool = False) -> dict:
-    num_tokens = prompt_tokens + response_tokens
-    return {
-        "reward_models": [
-            reward_model_flops(model, num_tokens, small=small) for model in REWARD_MODELS
-        ],
-        "swift": [
-            swift_flops(policy, prompt_tokens, response_tokens, small=small) for policy in POLICIES
-        ],
-    }
+def _ids(num_tokens: int) -> Tensor:
+    return torch.zeros(1, num_tokens, dtype=torch.long, device="meta")
+
+
+def _forward(
+    name: str, model, num_outputs: int, input_ids: Tensor, num_fed: int | None = None, **arguments
+) -> int:
+    """FLOPs of a forward of the last `num_fed` tokens, by default all, counted and checked."""
+    context = input_ids.shape[1]
+    num_fed = num_fed or context
+    counted = count_flops(lambda: model(input_ids=input_ids[:, -num_fed:], **arguments))
+    check_flops(name, counted, forward_flops(model.config, num_outputs, num_fed, context))
+    return counted
 
 
 def head_flops(num_layers: int, hidden_size: int, num_tokens: int) -> int:

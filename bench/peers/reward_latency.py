@@ -31,11 +31,20 @@ class Workload(NamedTuple):
     budget_ms: float
     small: bool = False  # models of the same kinds, too small to say anything about speed
 
+    def random_ids(self, batch: int, model) -> Tensor:
+        """`[N, T]` of prompt and response, without the padding's, which is 0."""
+        shape = (batch, self.prompt_tokens + self.response_tokens)
+        return torch.randint(1, model.config.vocab_size, shape, device=self.device)
+
+    def random_states(self, *shape: int) -> Tensor:
+        return torch.randn(shape, dtype=torch.bfloat16, device=self.device)
+
+    def time(self, function: Callable[[], Any]) -> Timing:
+        return time_wall(function, self.device, budget_ms=self.budget_ms, min_runs=MIN_RUNS)
+
 
 @torch.no_grad()
-def all_latencies(
-    workload: Workload, failures: list[str], save: Callable[[dict], None] = lambda latency: None
-) -> dict:
+def all_latencies(workload: Workload, failures: list[str], save: Callable[[dict], None]) -> None:
     """SWIFT's policies, then the reward models; `save` gets what is done after each of them.
 
     A model that is wrong or does not run is in `failures`, and has no rows.
@@ -57,19 +66,18 @@ def all_latencies(
             note_failure(f"{name}: {why(error)}", failures)
         save(latency)
         _free_memory()
-    return latency
 
 
 def reward_model_latency(model: RewardModel, workload: Workload) -> list[dict]:
     """One row per batch: the forward over prompt and response, without a cache or padding."""
     built = build_reward_model(model, workload.device, small=workload.small)
-    num_tokens = workload.prompt_tokens + workload.response_tokens
     rows = []
     for batch in workload.batches:
-        input_ids = _random_ids(batch, num_tokens, built.config.vocab_size, workload.device)
-        _check_finite(model.name, built(input_ids=input_ids, use_cache=False).logits)
-        timing = _time(lambda ids=input_ids: built(input_ids=ids, use_cache=False), workload)
-        rows.append({"name": model.name, "batch": batch, **_per_candidate(timing, batch)})
+        input_ids = workload.random_ids(batch, built)
+        forward = functools.partial(built, input_ids=input_ids, use_cache=False)
+        _check_finite(model.name, forward().logits)
+        times = {name: ms / batch for name, ms in workload.time(forward)._asdict().items()}
+        rows.append({"name": model.name, "batch": batch, **times})
     return rows
 
 
@@ -78,23 +86,22 @@ def swift_latency(policy: str, workload: Workload) -> list[dict]:
     model = build_policy(policy, workload.device, small=workload.small)
     head = RewardHead(model.config.num_hidden_layers + 1, model.config.hidden_size)
     head = head.to(workload.device).requires_grad_(False)
-    rows = []
+    tokens, rows = workload.response_tokens, []
     for batch in workload.batches:
-        head_alone = time_head(head, batch, workload)
-        update = time_update(head, batch, workload)
-        step = time_step(model, batch, workload)
-        second_forward = time_second_forward(model, head, batch, workload)
-        tokens = workload.response_tokens
+        head_ms = time_head(head, batch, workload).p50_ms
+        update_ms = time_update(head, batch, workload).p50_ms
+        step_ms = time_step(model, batch, workload).p50_ms
+        second_forward_ms = time_second_forward(model, head, batch, workload).p50_ms
         rows.append(
             {
                 "policy": policy,
                 "batch": batch,
-                "update_ms": update.p50_ms,
-                "step_ms": step.p50_ms,
-                "head": head_alone.p50_ms / batch,
-                "generate_fed": update.p50_ms * (tokens - 1) / batch,
-                "generate_response": (update.p50_ms * tokens + step.p50_ms) / batch,
-                "second_forward": second_forward.p50_ms / batch,
+                "update_ms": update_ms,
+                "step_ms": step_ms,
+                "head": head_ms / batch,
+                "generate_fed": update_ms * (tokens - 1) / batch,
+                "generate_response": (update_ms * tokens + step_ms) / batch,
+                "second_forward": second_forward_ms / batch,
             }
         )
         _free_memory()
@@ -104,11 +111,9 @@ def swift_latency(policy: str, workload: Workload) -> list[dict]:
 def time_head(head: RewardHead, batch: int, workload: Workload) -> Timing:
     """`score_candidates` on the states of all response tokens, already there."""
     shape = (head.num_layers, batch, workload.response_tokens, head.hidden_size)
-    states = torch.randn(shape, dtype=torch.bfloat16, device=workload.device)  # [L, N, T, H]
-    expected = EagerHead(head).to(workload.device)(states)
-    _check_close("score_candidates", score_candidates(states, head), expected)
-    del expected
-    return _time(lambda: score_candidates(states, head), workload)
+    states = workload.random_states(*shape)  # [L, N, T, H]
+    _check_scores(head, states)
+    return workload.time(lambda: score_candidates(states, head))
 
 
 def time_update(head: RewardHead, batch: int, workload: Workload) -> Timing:
@@ -116,29 +121,21 @@ def time_update(head: RewardHead, batch: int, workload: Workload) -> Timing:
 
     Waited for, which `generate` does not do: the host's time and the device's one after the other.
     """
-    shape = (batch, 1, head.hidden_size)
-    steps = [
-        [
-            torch.randn(shape, dtype=torch.bfloat16, device=workload.device)
-            for _ in range(head.num_layers)
-        ]
-        for _ in range(CHECKED_TOKENS)
-    ]
+    shape = (CHECKED_TOKENS, head.num_layers, batch, 1, head.hidden_size)
+    steps = [[layer.clone() for layer in step] for step in workload.random_states(*shape)]
     active = torch.ones(batch, dtype=torch.bool, device=workload.device)
     running = RunningScore(head, batch, workload.device)
     for step in steps:
         running.update(step, active)
     whole = [torch.cat(layer, dim=1) for layer in zip(*steps, strict=True)]  # L of [N, T, H]
     _check_close("RunningScore", running.scores(), score_candidates(whole, head))
-    return _time(lambda: running.update(steps[0], active), workload)
+    return workload.time(lambda: running.update(steps[0], active))
 
 
 def time_step(model, batch: int, workload: Workload) -> Timing:
     """One more decode step, which feeds the last token of each candidate."""
-    num_tokens = workload.prompt_tokens + workload.response_tokens
-    input_ids = _random_ids(batch, num_tokens, model.config.vocab_size, workload.device)
-    outputs = model(input_ids=input_ids[:, :-1], use_cache=True, logits_to_keep=1)
-    cache = find_cache(outputs)
+    input_ids = workload.random_ids(batch, model)
+    cache = find_cache(model(input_ids=input_ids[:, :-1], use_cache=True, logits_to_keep=1))
 
     def step() -> Tensor:
         outputs = model(input_ids=input_ids[:, -1:], **{CACHE_ARGUMENT: cache}, use_cache=True)
@@ -146,36 +143,25 @@ def time_step(model, batch: int, workload: Workload) -> Timing:
         return outputs.logits
 
     _check_finite("a decode step", step())
-    return _time(step, workload)
+    return workload.time(step)
 
 
 def time_second_forward(model, head: RewardHead, batch: int, workload: Workload) -> Timing:
     """As the paper's code: the language model again, with all states, then the eager head."""
-    num_tokens = workload.prompt_tokens + workload.response_tokens
-    input_ids = _random_ids(batch, num_tokens, model.config.vocab_size, workload.device)
+    input_ids = workload.random_ids(batch, model)
     eager = EagerHead(head).to(workload.device).requires_grad_(False)
 
-    def response_states() -> list[Tensor]:
+    def response_states() -> list[Tensor]:  # L of [N, T, H]
         output = model(input_ids=input_ids, use_cache=False, output_hidden_states=True)
         return [state[:, workload.prompt_tokens :] for state in output.hidden_states]
 
-    states = response_states()  # L of [N, T, H]
-    _check_close("score_candidates", score_candidates(states, head), eager(states))
-    del states
-    return _time(lambda: eager(response_states()), workload)
+    _check_scores(head, response_states())
+    return workload.time(lambda: eager(response_states()))
 
 
-def _time(function: Callable[[], Any], workload: Workload) -> Timing:
-    return time_wall(function, workload.device, budget_ms=workload.budget_ms, min_runs=MIN_RUNS)
-
-
-def _per_candidate(timing: Timing, batch: int) -> dict[str, float]:
-    return {name: milliseconds / batch for name, milliseconds in timing._asdict().items()}
-
-
-def _random_ids(batch: int, num_tokens: int, vocab_size: int, device: torch.device) -> Tensor:
-    """Token ids without the padding's, which is 0."""
-    return torch.randint(1, vocab_size, (batch, num_tokens), device=device)
+def _check_scores(head: RewardHead, states: Tensor | list[Tensor]) -> None:
+    expected = EagerHead(head).to(head.reward_weight.device)(states)
+    _check_close("score_candidates", score_candidates(states, head), expected)
 
 
 def _check_finite(name: str, values: Tensor) -> None:
