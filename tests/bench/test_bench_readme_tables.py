@@ -5,16 +5,7 @@ import json
 import tables
 from evaluation_cases import random_prompts
 from swift_bon.evaluation.comparison import evaluate_candidates
-
-CPU = {
-    "device": "2 CPU cores",
-    "processor": "Abacus",
-    "python": "3.12.0",
-    "torch": "2.11.0",
-    "cuda": None,
-    "commit": "0123456789abcdef",
-    "date": "2026-01-02",
-}
+from table_cases import CPU
 
 
 def render(name: str, record: dict, results) -> str:

@@ -1,56 +1,10 @@
 """Tables are those of the records, and hand-made records render as they should."""
 
-import json
-
 import pytest
 
 import tables
-from evaluation_cases import random_prompts
-from swift_bon.evaluation.comparison import evaluate_candidates
+from table_cases import CPU, FORM, GPU, INPUT, block, render, score_record, write
 from tables import NOT_MEASURED, PAGES, TABLES, rewrite
-
-CPU = {
-    "device": "2 CPU cores",
-    "processor": "Abacus",
-    "python": "3.12.0",
-    "torch": "2.11.0",
-    "triton": None,
-    "cuda": None,
-    "commit": "0123456789abcdef",
-    "date": "2026-01-02",
-}
-GPU = {**CPU, "device": "NVIDIA H200", "triton": "3.6.0", "cuda": "13.0"}
-BANDWIDTH = {"read_gb_per_s": 4200.0, "copy_gb_per_s": 4100.0, "fastest_read": "amax"}
-FORM = {
-    "p50_ms": 0.5,
-    "gb_per_s": 4000.0,
-    "read_percent": 95.2,
-    "copy_percent": 97.6,
-    "peak_extra_bytes": 3 * 2**20,
-}
-INPUT = {"shape": "Abacus-8B", "num_candidates": 16, "num_tokens": 512, "dtype": "bfloat16"}
-
-
-def score_record(machine: dict) -> dict:
-    names = ("swift_kernels", "eager", "per_layer", "plain_sum")
-    forms = {name: {**FORM, "gb_per_s": rate} for rate, name in enumerate(names, start=4)}
-    speedup = {"eager": 11.04, "per_layer": 3.0, "per_layer_split": 1.5}
-    speedup |= {"compiled_sum": 1.31, "compiled_matmul": 4.0}
-    row = {**INPUT, "forms": forms, "speedup": speedup}
-    return {"machine": machine, "bandwidth": BANDWIDTH, "rows": [row], "left_padded": None}
-
-
-def write(results, folder: str, name: str, record: dict) -> None:
-    (results / folder).mkdir(exist_ok=True)
-    (results / folder / f"{name}.json").write_text(json.dumps(record))
-
-
-def block(name: str, content: str = "old") -> str:
-    return f"before\n<!-- table: {name} -->\n{content}\n<!-- end of table -->\nafter\n"
-
-
-def render(name: str, results) -> str:
-    return rewrite(block(name), results)
 
 
 def test_the_readme_is_that_of_the_records():
@@ -177,50 +131,6 @@ def test_overhead(tmp_path, extra, shown):
     values = "25.00 ms | 25.10 ms | +0.40% | -0.10% to +0.60% | 0.12%"
     assert f"| 16 x 64 | {values} | {shown} |" in text
     assert "Abacus-8B with random weights, 6 pairs. NVIDIA H200" in text
-
-
-def test_evaluation(tmp_path):
-    record = {**evaluate_candidates(random_prompts(10, 3)), "machine": CPU}
-    write(tmp_path, "abacus", "evaluate_basics_test", record)
-    text = render("evaluation", tmp_path)
-    assert "10 questions in 10 groups, 3 samples each. 2 CPU cores, Abacus" in text
-    assert "| answer taken | k = 1 | k = 2 | k = 3 |" in text
-    curve = record["curves"]["swift"]
-    accuracy, low, high = (curve[key][2] for key in ("accuracy", "low", "high"))
-    last = f"{accuracy:.3f}<br><sub>{low:.3f} to {high:.3f}</sub>"
-    lines = [line for line in text.splitlines() if line.startswith("| **SWIFT's pick** |")]
-    (row,) = (line for line in lines if "<br>" in line)
-    assert row.endswith(f"{last} |")
-    gain = record["differences"]["swift - majority_vote"]
-    p = record["p_values"]["swift - majority_vote"]
-    assert "| majority vote | {:+.3f} ({:+.3f} to {:+.3f}) |".format(*gain) + f" {p:.4f} |" in text
-    assert f"| {record['auroc']['swift']:.3f} |" in text
-    ratio = record["swift_over_random"][0]
-    assert f"{ratio:.2f} times as often" in text
-    assert text.count("| oracle (any right one) |") == 1  # it is not compared
-
-
-def test_graders(tmp_path):
-    row = {"rows": 500, "gold_right": 499, "unboxed_right": 498, "others": 2000}
-    row |= {"others_wrong": 1984, "others_same": 15, "others_equal": ["a: 5 and x=5"]}
-    row |= {"grade_s": 2.93}
-    record = {"machine": CPU, "gsm8k": {**row, "others_equal": []}, "math500": row}
-    write(tmp_path, "abacus", "check_graders", record)
-    text = render("graders", tmp_path)
-    same = "499 of 500 | 498 | 1,984 of 2,000 | 15"
-    assert f"| GSM8K, test | {same} | none | 2.9 s |" in text
-    assert f"| MATH-500 | {same} | a: 5 and x=5 | 2.9 s |" in text
-    assert "2 CPU cores, Abacus" in text
-
-
-def test_evaluation_speed(tmp_path):
-    record = {"machine": CPU, "num_prompts": 500, "num_candidates": 64, "num_tokens": 300}
-    record |= {"file_bytes": 285_507_823, "num_methods": 13, "num_draws": 2000, "seconds": 15.04}
-    record |= {"peak_resident_bytes": 2**29, "page_bytes": 10_706_667}
-    write(tmp_path, "abacus", "evaluation_speed", record)
-    text = render("evaluation-speed", tmp_path)
-    assert "64 candidates of 300 tokens (286 MB), 13 methods, 2,000 draws: 15.0 s and 0.50" in text
-    assert "a page of 10.7 MB. 2 CPU cores, Abacus" in text
 
 
 @pytest.mark.parametrize(
