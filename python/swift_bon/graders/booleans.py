@@ -36,13 +36,13 @@ def grade(question: Question, text: str) -> Grade:
 
 def _read(text: str) -> str | None:
     boxed = last_boxed(text)
-    found = None if boxed is None else _of_box(unwrap(boxed))
-    if found is None:
+    word = None if boxed is None else _of_box(unwrap(boxed))
+    if word is None:
         clause = stated_phrase(text)
-        found = None if clause is None else _FIRST_WORD.match(unwrap(clause))
-    if found is None:
-        found = _WORD.fullmatch(text.rstrip().rpartition("\n")[2])
-    return None if found is None else found[1]
+        word = None if clause is None else _FIRST_WORD.match(unwrap(clause))
+    if word is None:
+        word = _WORD.fullmatch(text.rstrip().rpartition("\n")[2])
+    return None if word is None else word[1]
 
 
 def _of_box(boxed: str) -> re.Match | None:

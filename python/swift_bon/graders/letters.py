@@ -41,12 +41,12 @@ def grade(question: Question, text: str) -> Grade:
 
 def _read(text: str) -> str | None:
     boxed = last_boxed(text)
-    found = None if boxed is None else _IN_BOX.match(unwrap(boxed))
-    if found:
-        return found[1].upper()
+    letter = None if boxed is None else _IN_BOX.match(unwrap(boxed))
+    if letter:
+        return letter[1].upper()
     clause = stated_phrase(text)
-    found = None if clause is None else _STATED.match(unwrap(clause))
-    if found is None:
+    letter = None if clause is None else _STATED.match(unwrap(clause))
+    if letter is None:
         line = text.rstrip().rpartition("\n")[2].strip()
-        found = _ALONE.fullmatch(unwrap(line)) or _WITH_TEXT.match(line)
-    return None if found is None else found[1] or found[2]
+        letter = _ALONE.fullmatch(unwrap(line)) or _WITH_TEXT.match(line)
+    return None if letter is None else letter[1] or letter[2]

@@ -56,7 +56,7 @@ def read_literal(text: str) -> object:
     text = text.strip()
     if not text or len(text) > LONGEST_LITERAL:
         return _Unread
-    if any(found["strange"] is not None for found in _STRANGE_ESCAPE.finditer(text)):
+    if any(escape["strange"] is not None for escape in _STRANGE_ESCAPE.finditer(text)):
         return _Unread  # LaTeX, or a string that Python reads with a warning
     try:
         return ast.literal_eval(text)

@@ -31,6 +31,9 @@ class MathProcess:
         timeout_s: after which the worker is killed and the request has no answer.
     """
 
+    _lock: threading.Lock
+    _process: subprocess.Popen[str] | None
+
     def __init__(self, timeout_s: float):
         self.timeout_s = timeout_s
         self._forget()
@@ -65,7 +68,7 @@ class MathProcess:
 
     def _forget(self) -> None:
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[str] | None = None
+        self._process = None
 
     def _start(self) -> subprocess.Popen[str]:
         if importlib.util.find_spec("math_verify") is None:
@@ -91,6 +94,8 @@ class MathProcess:
     def _exchange(self, request: str | None, limit_s: float) -> str | None:
         """Send a line and wait for the next; None if the worker ended, or had to be killed."""
         process = self._process
+        if process is None or process.stdin is None or process.stdout is None:
+            return None
         timer = threading.Timer(limit_s, process.kill)
         timer.daemon = True
         timer.start()
@@ -111,6 +116,7 @@ class MathProcess:
             return
         process.kill()
         process.wait()
-        process.stdout.close()
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.close()
+        for stream in (process.stdout, process.stdin):
+            with contextlib.suppress(BrokenPipeError):
+                if stream is not None:
+                    stream.close()

@@ -132,19 +132,18 @@ def _compare(reference: str, written: str) -> Grade:
 
 def _without_things(answer: str) -> str:
     """The number of "18 dollars", which math-verify reads as a product of letters."""
-    found = _NUMBER_OF.fullmatch(answer)
-    if found is None or _NO_THINGS.search(found["things"]):
+    quantity = _NUMBER_OF.fullmatch(answer)
+    if quantity is None or _NO_THINGS.search(quantity["things"]):
         return answer
-    return answer if read_number(found["number"]) is None else found["number"]
+    return answer if read_number(quantity["number"]) is None else quantity["number"]
 
 
 def _without_scale(answer: str) -> str:
     """The number of "5 million"."""
-    found = _SCALED.fullmatch(answer)
-    number = None if found is None else read_number(found["number"])
-    if number is None:
+    scaled = _SCALED.fullmatch(answer)
+    if scaled is None or (number := read_number(scaled["number"])) is None:
         return answer
-    return spell_number(number * _SCALE_VALUES[found["scale"].lower()])
+    return spell_number(number * _SCALE_VALUES[scaled["scale"].lower()])
 
 
 def _ask(reference: str, answer: str) -> tuple[bool, str | None]:
@@ -164,7 +163,7 @@ def typed(answer: str) -> str:
     answer = unwrap(answer) if not _TEXT.search(answer) else answer
     answer = _TYPED_SHORT_ROOT.sub(r"\\sqrt{\1}", _TYPED_ROOT.sub(r"\\sqrt{\1}", answer))
     answer = _PERCENT.sub(r"\\%", _TYPED_PI.sub(r"\\pi ", answer))
-    return _TYPED_CHARACTER.sub(lambda found: _TYPED[found[0]], answer)
+    return _TYPED_CHARACTER.sub(lambda character: _TYPED[character[0]], answer)
 
 
 def _plain_look(answer: str) -> str:
@@ -178,14 +177,14 @@ def _equal_in_base(reference: str, answer: str) -> bool | None:
 
     math-verify drops subscripts of numbers, so that to it 52_8 is 52_9.
     """
-    found = [_IN_BASE.fullmatch("".join(text.split())) for text in (reference, answer)]
-    if found == [None, None]:
+    numerals = [_IN_BASE.fullmatch("".join(text.split())) for text in (reference, answer)]
+    if numerals == [None, None]:
         return None
     digits = [
         (part["digits"] if part else text).lstrip("0").upper()
-        for part, text in zip(found, (reference, answer), strict=True)
+        for part, text in zip(numerals, (reference, answer), strict=True)
     ]
-    expected, base = (part["base"] if part else None for part in found)
+    expected, base = (part["base"] if part else None for part in numerals)
     if base is None:
         return digits[0] == digits[1] if read_number(answer) is not None else None
     return digits[0] == digits[1] and base == (expected or "10")

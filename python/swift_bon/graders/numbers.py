@@ -39,27 +39,27 @@ def read_number(answer: str) -> Fraction | None:
     plain = _MIXED.sub(r"\1\\frac{\2}{\3}", plain)
     if _APART.search(plain):  # two numbers
         return None
-    found = _NUMBER.fullmatch("".join(plain.split()))
-    if found is None or (found["sign"] and found["sign2"]):
+    number = _NUMBER.fullmatch("".join(plain.split()))
+    if number is None or (number["sign"] and number["sign2"]):
         return None
-    value = _magnitude(found)
-    negative = "-" in (found["sign"], found["sign2"])
+    value = _magnitude(number)
+    negative = "-" in (number["sign"], number["sign2"])
     return -value if negative and value is not None else value
 
 
-def _magnitude(found: re.Match[str]) -> Fraction | None:
-    if found["decimal"]:
-        return Fraction(found["decimal"].replace(",", ""))
-    top = found["top"] or found["top2"] or found["top3"]
-    bottom = int(found["bottom"] or found["bottom2"] or found["bottom3"])
-    if bottom == 0 or (found["whole"] and top.startswith("-")):
+def _magnitude(number: re.Match[str]) -> Fraction | None:
+    if number["decimal"]:
+        return Fraction(number["decimal"].replace(",", ""))
+    top = number["top"] or number["top2"] or number["top3"]
+    bottom = int(number["bottom"] or number["bottom2"] or number["bottom3"])
+    if bottom == 0 or (number["whole"] and top.startswith("-")):
         return None
-    return int(found["whole"] or 0) + Fraction(int(top), bottom)
+    return int(number["whole"] or 0) + Fraction(int(top), bottom)
 
 
 def _without_spacing(answer: str) -> str:
     plain = _SPACING.sub("", answer.strip())
-    return _SPACED.sub(lambda found: "".join(found[1].split()), plain)
+    return _SPACED.sub(lambda group: "".join(group[1].split()), plain)
 
 
 def is_row_of_numbers(answer: str) -> bool:
@@ -99,7 +99,7 @@ def spell_number(value: Fraction) -> str:
 
 def last_number(text: str) -> tuple[int, str] | None:
     """Where the last number of a text ends, and the number; None where there is none."""
-    found = None
-    for found in _LAST_NUMBER.finditer(text):  # noqa: B007
+    number = None
+    for number in _LAST_NUMBER.finditer(text):  # noqa: B007
         pass
-    return None if found is None else (found.end(), found[0])
+    return None if number is None else (number.end(), number[0])

@@ -4,17 +4,19 @@ import importlib
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from swift_bon.graders import booleans, letters, literals, mathematics, words
 from swift_bon.graders.boxed import last_boxed
 from swift_bon.graders.question import Grade, Question
 
 
+@runtime_checkable
 class Grader(Protocol):
     """A module or object with these is a grader."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def reference_fault(self, reference: str) -> str | None: ...
 
@@ -79,7 +81,7 @@ def load_grader(grader: str | Callable[[Question, str], Grade | bool] | Grader) 
         if grader in GRADERS:
             return GRADERS[grader]
         return FunctionGrader(_import_function(grader), grader)
-    if hasattr(grader, "grade") and hasattr(grader, "reference_fault"):
+    if isinstance(grader, Grader):
         return grader
     if not callable(grader):
         raise TypeError(

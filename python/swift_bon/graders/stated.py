@@ -34,8 +34,8 @@ _COMMA = re.compile(r",\s")
 def stated_phrase(text: str) -> str | None:
     """What follows the last "the answer is" or "answer:", to the end of its line."""
     clause = None
-    for found in _PHRASE.finditer(_BLANKS.sub(" ", text[-SEARCHED:])):
-        clause = found["clause"]
+    for phrase in _PHRASE.finditer(_BLANKS.sub(" ", text[-SEARCHED:])):
+        clause = phrase["clause"]
     return None if clause is None else clause.strip().strip("*").strip()
 
 
@@ -62,10 +62,10 @@ def _marked_answer(text: str) -> str | None:
         rest = line.strip().removeprefix(MARK).strip()
         if MARK not in line or len(rest) > LONGEST_CLAUSE or not line.strip().startswith(MARK):
             continue
-        found = _MARKED.fullmatch(rest)
-        if found is not None:
-            is_scaled = found["things"] and _SCALE.fullmatch(found["things"])
-            return rest.removesuffix(".") if is_scaled else found["answer"].strip()
+        mark = _MARKED.fullmatch(rest)
+        if mark is not None:
+            is_scaled = mark["things"] and _SCALE.fullmatch(mark["things"])
+            return rest.removesuffix(".") if is_scaled else mark["answer"].strip()
     return None
 
 
@@ -87,19 +87,24 @@ def _answer_of_clause(clause: str) -> str | None:
 
 
 def _first_span(clause: str) -> str | None:
-    for found in _SPAN.finditer(clause):
-        content = found[found.lastgroup].strip()
+    for span in _SPAN.finditer(clause):
+        content = _content(span)
         if content and not _is_prose(content):
             return content
     return None
 
 
+def _content(span: re.Match[str]) -> str:
+    """What stands between its marks: one of the groups."""
+    return next(filter(None, span.groups())).strip()
+
+
 def _last_math(text: str) -> str | None:
     end, answer = last_number(text) or (-1, None)
-    for found in _SPAN.finditer(text):
-        content = found[found.lastgroup].strip()
-        if content and found.end() >= end and not _is_prose(content):
-            end, answer = found.end(), content
+    for span in _SPAN.finditer(text):
+        content = _content(span)
+        if content and span.end() >= end and not _is_prose(content):
+            end, answer = span.end(), content
     return answer
 
 
