@@ -1,13 +1,11 @@
 """Rows of local files: JSON lines, or one JSON list, read one after the other."""
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 CHUNK_CHARACTERS = 1 << 20
-_SPACE = re.compile(r"\s*")
 
 
 def read_rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -53,23 +51,20 @@ def _of_lines(file: TextIO, path: Path) -> Iterator[object]:
             raise ValueError(f"line {number} of {path} is not JSON: {error}") from error
 
 
-def _check_ends(rest: str, file: TextIO, path: Path) -> None:
-    """After the list there is nothing: rows of a second one would be lost."""
-    while not (rest := rest.lstrip()):
-        rest = file.read(CHUNK_CHARACTERS)
-        if not rest:
-            return
-    raise ValueError(f"{path} goes on after its JSON list, with {rest[:20]!r}; expected one list")
-
-
 def _of_list(file: TextIO, path: Path) -> Iterator[object]:
-    """The members of a JSON list after its bracket; one, and what was read with it, is held."""
+    """The members of a JSON list after its bracket, each decoded by `json` once it is whole.
+
+    One of them, and what was read with it, is held: lists of rollouts may be larger than memory.
+    """
     decoder = json.JSONDecoder()
     text, at, wanted, number = "", 0, CHUNK_CHARACTERS, 0
     while True:
         at = _after_space(text, at)
         if text[at : at + 1] == "]":
-            _check_ends(text[at + 1 :], file, path)
+            if rest := (text[at + 1 :] + file.read()).strip():  # rows that would be lost
+                raise ValueError(
+                    f"{path} goes on after its JSON list, with {rest[:20]!r}; expected one list"
+                )
             return
         try:
             row, end = decoder.raw_decode(text, at)
@@ -91,7 +86,9 @@ def _of_list(file: TextIO, path: Path) -> Iterator[object]:
 
 
 def _after_space(text: str, at: int) -> int:
-    return _SPACE.match(text, at).end()
+    while text[at : at + 1].isspace():
+        at += 1
+    return at
 
 
 def field(row: dict[str, Any], name: str, kind: type | tuple[type, ...], where: str) -> Any:

@@ -28,7 +28,8 @@ class Task(Protocol):
     questions can be graded, and `collect` samples as it does by default.
     """
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def questions(self, split: str) -> list[Question]: ...
 
