@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,14 +120,14 @@ def _parse_line(line: bytes, where: str) -> PromptCandidates:
                 "or run it again"
             ) from error
         raise ValueError(f"{where} is not a prompt with candidates: {error}") from error
-    _check_fields(record, PROMPT_FIELDS, "the prompt", where)
-    if not isinstance(record["candidates"], list):
+    fields = _check_fields(record, PROMPT_FIELDS, "the prompt", where)
+    if not isinstance(fields["candidates"], list):
         raise ValueError(f"{where} is not a prompt with candidates: they are not a list")
     candidates = [
         _parse_candidate(candidate, f"candidate {number}", where)
-        for number, candidate in enumerate(record["candidates"])
+        for number, candidate in enumerate(fields["candidates"])
     ]
-    prompt = PromptCandidates(**{"reference": "", **record, "candidates": candidates})
+    prompt = PromptCandidates(**{"reference": "", **fields, "candidates": candidates})
     if not candidates:
         raise ValueError(f"{where} has no candidates")
     if not all(isinstance(text, str) for text in (prompt.id, prompt.prompt, prompt.reference)):
@@ -135,8 +136,9 @@ def _parse_line(line: bytes, where: str) -> PromptCandidates:
 
 
 def _parse_candidate(record: object, what: str, where: str) -> StoredCandidate:
-    _check_fields(record, CANDIDATE_FIELDS, what, where)
-    candidate = StoredCandidate(**record)
+    fields = _check_fields(record, CANDIDATE_FIELDS, what, where)
+    token_scores = fields.get("token_scores")
+    candidate = StoredCandidate(**{**fields, "token_scores": None})
     if (
         not isinstance(candidate.correct, bool)
         or not isinstance(candidate.token_ids, list)
@@ -150,33 +152,34 @@ def _parse_candidate(record: object, what: str, where: str) -> StoredCandidate:
         for value in candidate.scores.values()
     ):
         raise ValueError(f"{where}: scores are not all numbers")
-    if candidate.token_scores is None:
+    if token_scores is None:
         return candidate
-    token_scores = _parse_token_scores(candidate, what, where)
-    return StoredCandidate(**{**record, "token_scores": token_scores})
+    parsed = _parse_token_scores(token_scores, candidate, what, where)
+    return replace(candidate, token_scores=parsed)
 
 
-def _parse_token_scores(candidate: StoredCandidate, what: str, where: str) -> TokenScores:
+def _parse_token_scores(
+    record: object, candidate: StoredCandidate, what: str, where: str
+) -> TokenScores:
     what = f"token_scores of {what}"
-    _check_fields(candidate.token_scores, TOKEN_FIELDS, what, where)
-    found = TokenScores(**candidate.token_scores)
+    tokens = TokenScores(**_check_fields(record, TOKEN_FIELDS, what, where))
     num_tokens = len(candidate.token_ids)
-    values = (found.lengths, found.rewards, found.gates)
+    values = (tokens.lengths, tokens.rewards, tokens.gates)
     if not all(isinstance(row, list) and len(row) == num_tokens for row in values):
         raise ValueError(f"{where}: {what} are not {num_tokens} a list, as many as token_ids")
     numbers = {int, float, type(None)}
-    if not set(map(type, found.rewards)) | set(map(type, found.gates)) <= numbers:
+    if not set(map(type, tokens.rewards)) | set(map(type, tokens.gates)) <= numbers:
         raise ValueError(f"{where}: rewards or gates in {what} are not numbers or null")
     if (
-        not set(map(type, found.lengths)) <= {int}
-        or min(found.lengths, default=0) < 0
-        or sum(found.lengths) != len(candidate.text)
+        not set(map(type, tokens.lengths)) <= {int}
+        or min(tokens.lengths, default=0) < 0
+        or sum(tokens.lengths) != len(candidate.text)
     ):
         raise ValueError(f"{where}: lengths in {what} do not add up to the text's")
-    return found
+    return tokens
 
 
-def _check_fields(record: object, fields: Collection[str], what: str, where: str) -> None:
+def _check_fields(record: object, fields: Collection[str], what: str, where: str) -> dict[str, Any]:
     """A JSON object has its fields and no others."""
     if not isinstance(record, dict):
         raise ValueError(f"{where} is not a prompt with candidates: {what} is not an object")
@@ -188,6 +191,7 @@ def _check_fields(record: object, fields: Collection[str], what: str, where: str
             f"{where} is not a prompt with candidates: {what} {' and '.join(faults)}; expected "
             f"{', '.join(fields)}"
         )
+    return record
 
 
 def _to_line(prompt: PromptCandidates) -> str:
@@ -213,6 +217,6 @@ def _to_record(candidate: StoredCandidate) -> dict[str, Any]:
     return record
 
 
-def check_has_prompts(prompts: Sequence, path) -> None:
+def check_has_prompts(prompts: Sequence, path: str | Path) -> None:
     if not prompts:
         raise ValueError(f"{path} has no prompts; collect some first")
