@@ -30,7 +30,8 @@ from peers.baselines import POLICIES, build_policy
 from peers.generated_scores import check_generated
 from swift_bon import BestOfNDecoding, load_model
 from swift_bon.models.loading import load_head
-from swift_bon.models.prompts import pad_left, render_prompts
+from swift_bon.models.padding import pad_rows
+from swift_bon.models.prompts import render_prompts
 from swift_bon.tasks.registry import load_task
 from swift_kernels import RewardHead, RunningScore
 
@@ -88,7 +89,7 @@ def named_subject(model_name: str, head_name: str | None) -> Subject:
     head = load_head(head_name, model_name=model_name)
     questions = load_task("basics").questions("test")[:PROMPTS]
     chats = [[{"role": "user", "content": question.prompt}] for question in questions]
-    inputs = pad_left(render_prompts(tokenizer, chats), tokenizer.pad_token_id, model.device)
+    inputs = pad_rows(render_prompts(tokenizer, chats), tokenizer.pad_token_id, model.device)
     return Subject(model_name, model, head, inputs)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from swift_bon.candidates.files import read_header
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
@@ -18,17 +19,20 @@ from swift_bon.models.identity import (
     check_head_fits,
     check_training_data,
     context_length,
+    embedding_matrix,
     model_name,
 )
 from swift_bon.models.prompts import pad_token_id, render_prompts
 from swift_kernels import RewardHead, score_packed
 from swift_kernels.checks import check_count
 
+TokenValues = tuple[float, list[float], list[float]]  # a score; rewards and gates by token
+
 
 def score_with_head(
     path: str | Path,
-    model,
-    tokenizer,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
     head: RewardHead,
     *,
     name: str = SWIFT_SCORE,
@@ -68,12 +72,18 @@ class HeadScorer:
 
     gives_token_scores = True
 
-    def __init__(self, model, tokenizer, head: RewardHead, batch_size: int = 64):
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        head: RewardHead,
+        batch_size: int = 64,
+    ):
         check_head_fits(head, model)
         self.origin = {"head": head.digest()}
         self.batch_size = check_count(batch_size, "batch_size")
         self._model, self._tokenizer = model, tokenizer
-        self._embeddings = model.get_input_embeddings().weight
+        self._embeddings = embedding_matrix(model)
         self._head = copy.deepcopy(head).to(self._embeddings.device)
         self._layers = head.layers or tuple(range(head.num_layers))
 
@@ -114,11 +124,11 @@ class HeadScorer:
     @torch.no_grad()
     def _values(
         self, prompts: Sequence[PromptCandidates], responses: Sequence[Response]
-    ) -> list[tuple[float, list[float], list[float]]]:
+    ) -> list[TokenValues]:
         """Of each response the score, and the rewards and gates of its scored tokens."""
-        values = [(-math.inf, [], [])] * len(responses)
+        values: list[TokenValues] = [(-math.inf, [], [])] * len(responses)
         device = self._embeddings.device
-        for found in response_states(
+        for states in response_states(
             self._model,
             self._render(prompts),
             responses,
@@ -126,13 +136,13 @@ class HeadScorer:
             pad_id=pad_token_id(self._tokenizer),
             batch_size=self.batch_size,
         ):
-            self.batch_size = found.batch_size  # the next window begins with what had room
-            layers = [layer.to(device) for layer in found.layers]
-            counts = [responses[index].num_scored for index in found.responses]
+            self.batch_size = states.batch_size  # the next window begins with what had room
+            layers = [layer.to(device) for layer in states.layers]
+            counts = [responses[index].num_scored for index in states.responses]
             cu_seqlens = torch.tensor([0, *counts], device=device).cumsum(0)
             scored = score_packed(layers, self._head, cu_seqlens, return_token_scores=True)
             tokens = [[part.tolist() for part in rows.cpu().split(counts)] for rows in scored[1:]]
-            for index, *row in zip(found.responses, scored.scores.tolist(), *tokens, strict=True):
+            for index, *row in zip(states.responses, scored.scores.tolist(), *tokens, strict=True):
                 values[index] = tuple(row)
-            del found, layers  # before the next forward
+            del states, layers  # before the next forward
         return values

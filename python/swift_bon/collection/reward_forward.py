@@ -6,15 +6,19 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
-from swift_bon.models.identity import context_length
+from swift_bon.models.identity import context_length, embedding_matrix
+from swift_bon.models.padding import pad_rows
 
 # Padding changes their scores, as they mix all positions, read blocks, or read the last position.
 # 87 other classes of transformers 5.24, each built small, gave the same scores with padding.
 READS_PADDING = frozenset({"canine", "convbert", "fnet", "nystromformer", "xlnet", "yoso"})
 
 
-def next_batch(model, rows: Sequence[tuple[int, ...]], batch_size: int) -> list[tuple[int, ...]]:
+def next_batch(
+    model: PreTrainedModel, rows: Sequence[tuple[int, ...]], batch_size: int
+) -> list[tuple[int, ...]]:
     """The first texts of some that are sorted by length: of one length where padding is read."""
     batch = list(rows[:batch_size])
     if model.config.model_type in READS_PADDING:
@@ -23,28 +27,22 @@ def next_batch(model, rows: Sequence[tuple[int, ...]], batch_size: int) -> list[
 
 
 @torch.no_grad()
-def reward_forward(model, rows: Sequence[Sequence[int]]) -> list[float]:
+def reward_forward(model: PreTrainedModel, rows: Sequence[Sequence[int]]) -> list[float]:
     """The score of each text, given as token ids.
 
     Padding is on the right, whatever the tokenizer says: there a causal model does not see it, and
     positions count from the start of the text. An encoder is told by the mask.
     """
-    device = model.get_input_embeddings().weight.device
+    device = embedding_matrix(model).device
     pad_id = _pad_id(model, rows)
-    input_ids = torch.full((len(rows), max(map(len, rows))), pad_id)  # [N, T]
-    mask = torch.zeros_like(input_ids)
-    for index, row in enumerate(rows):
-        input_ids[index, : len(row)] = torch.tensor(row)
-        mask[index, : len(row)] = 1
-    inputs = {"input_ids": input_ids.to(device), "attention_mask": mask.to(device)}
-    if "use_cache" in inspect.signature(model.forward).parameters:
-        inputs["use_cache"] = False
+    inputs = pad_rows(rows, pad_id, device, "right")
+    has_cache = "use_cache" in inspect.signature(model.forward).parameters
     with _padded_with(model, pad_id):
-        logits = model(**inputs).logits  # [N, 1]
+        logits = model(**inputs, **({"use_cache": False} if has_cache else {})).logits  # [N, 1]
     return logits[:, 0].float().tolist()
 
 
-def longest_text(model) -> float:
+def longest_text(model: PreTrainedModel) -> float:
     """In tokens; infinite where the model does not say."""
     lengths = [context_length(model)]
     for name, module in model.named_modules():
@@ -54,17 +52,17 @@ def longest_text(model) -> float:
     return min((length for length in lengths if length > 0), default=float("inf"))
 
 
-def _pad_id(model, rows: Sequence[Sequence[int]]) -> int:
+def _pad_id(model: PreTrainedModel, rows: Sequence[Sequence[int]]) -> int:
     """The model's own. It reads the last token that is not this one, so where the model has none,
     as alone it reads the very last token, it must be one that no text ends with."""
     pad_id = getattr(model.config.get_text_config(), "pad_token_id", None)
-    if pad_id is not None and 0 <= pad_id < len(model.get_input_embeddings().weight):
+    if pad_id is not None and 0 <= pad_id < len(embedding_matrix(model)):
         return pad_id
     return min(set(range(len(rows) + 1)) - {row[-1] for row in rows})
 
 
 @contextlib.contextmanager
-def _padded_with(model, pad_id: int) -> Iterator[None]:
+def _padded_with(model: PreTrainedModel, pad_id: int) -> Iterator[None]:
     """The model takes `pad_id` for padding; afterwards what it took before."""
     configs = (model.config, model.config.get_text_config())
     before = [getattr(config, "pad_token_id", None) for config in configs]

@@ -7,18 +7,32 @@ from pathlib import Path
 
 import torch
 from jinja2 import TemplateError
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.collection.added_scores import AddedScores, add_scores
 from swift_bon.collection.reward_forward import longest_text, next_batch, reward_forward
 from swift_bon.collection.score_journal import PromptScores
-from swift_bon.models.identity import MODEL_PATH_SNAPSHOT, model_name, weights_digest
+from swift_bon.models.identity import (
+    MODEL_PATH_SNAPSHOT,
+    embedding_matrix,
+    model_name,
+    weights_digest,
+)
 from swift_bon.models.memory import run_or_free
 from swift_kernels.checks import check_count
 
 
-def load_reward_model(name: str, *, dtype: torch.dtype | None = None, device=None):
+def load_reward_model(
+    name: str, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a reward model and its tokenizer. Code that comes with a checkpoint is never run.
 
     Args:
@@ -52,8 +66,8 @@ def load_reward_model(name: str, *, dtype: torch.dtype | None = None, device=Non
 
 def score_with_reward_model(
     path: str | Path,
-    reward_model,
-    tokenizer,
+    reward_model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
     *,
     name: str | None = None,
     batch_size: int = 16,
@@ -96,7 +110,12 @@ class RewardModelScorer:
 
     gives_token_scores = False
 
-    def __init__(self, reward_model, tokenizer, batch_size: int = 16):
+    def __init__(
+        self,
+        reward_model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        batch_size: int = 16,
+    ):
         _check_config(reward_model.config, model_name(reward_model))
         if not getattr(tokenizer, "chat_template", None):
             raise ValueError(
@@ -117,7 +136,7 @@ class RewardModelScorer:
         return True  # an empty text is an answer too
 
     def check(self, prompt: PromptCandidates) -> None:
-        num_embeddings = len(self._model.get_input_embeddings().weight)
+        num_embeddings = len(embedding_matrix(self._model))
         for number, ids in enumerate(self._render(prompt)):
             where = f"candidate {number} of prompt {prompt.id!r}"
             if not 0 < len(ids) <= self._context:
@@ -171,7 +190,7 @@ class RewardModelScorer:
         return scores
 
 
-def _check_config(config, name: str) -> None:
+def _check_config(config: PreTrainedConfig, name: str) -> None:
     if config.num_labels != 1:
         raise ValueError(
             f"{name} has num_labels {config.num_labels}, expected 1, the reward; give a "

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from transformers import PreTrainedTokenizerBase
+
 from swift_bon.candidates.files import header_path, replace_candidates, write_header
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.graders.registry import Grader, load_grader
@@ -43,7 +45,7 @@ class Rollout(NamedTuple):
 def import_rollouts(
     source: str | Path,
     path: str | Path,
-    tokenizer,
+    tokenizer: PreTrainedTokenizerBase,
     *,
     model: str,
     task: str,
@@ -87,12 +89,13 @@ def import_rollouts(
         raise ValueError("end_token_id is None and the tokenizer has no eos_token_id; give the id")
     if max_new_tokens is not None and max_new_tokens < 1:
         raise ValueError(f"max_new_tokens is {max_new_tokens}, expected None or at least 1")
-    graded_by = getattr(TASKS.get(task), "grader", None) if grader is None else load_grader(grader)
+    own_grader = None if grader is None else load_grader(grader)
+    graded_by = getattr(TASKS.get(task), "grader", None) if own_grader is None else own_grader
     settings: dict[str, Any] = {
         "model": model,
         "task": task,
         "split": split,
-        "grader": None if grader is None else graded_by.name,
+        "grader": None if own_grader is None else own_grader.name,
         "scores": [],
         "imported": {
             "source": source.name,
@@ -177,7 +180,10 @@ def _labels(values: list, where: str) -> list[bool]:
 
 
 def _encode(
-    tokenizer, completions: Sequence[str], end_token_id: int, max_new_tokens: int | None
+    tokenizer: PreTrainedTokenizerBase,
+    completions: Sequence[str],
+    end_token_id: int,
+    max_new_tokens: int | None,
 ) -> list[list[int]]:
     rows = tokenizer(list(completions), add_special_tokens=False)["input_ids"]
     is_cut = [max_new_tokens is not None and len(row) >= max_new_tokens for row in rows]

@@ -114,7 +114,7 @@ def collect(
             **sampling,
         )
         pairs = zip(asked, rows, strict=True)
-        return [grade_candidates(graded_by, question, found) for question, found in pairs]
+        return [grade_candidates(graded_by, question, row) for question, row in pairs]
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with only_run(path):

@@ -105,7 +105,7 @@ class ScoreJournal:
                 try:
                     record = json.loads(line)
                     if number == 1:
-                        found: Any = {"name": record["name"], "origin": record["origin"]}
+                        scored: Any = {"name": record["name"], "origin": record["origin"]}
                     else:
                         self._places[record["id"]] = (record["digest"], place)
                 except (ValueError, TypeError, KeyError) as error:
@@ -113,9 +113,9 @@ class ScoreJournal:
                         f"line {number} of {self.path} is not of a run of score "
                         f"({type(error).__name__}: {error}); delete that file to score anew"
                     ) from error
-                if number == 1 and found != {"name": name, "origin": origin}:
+                if number == 1 and scored != {"name": name, "origin": origin}:
                     raise ValueError(
-                        f"{self.path} holds scores of {found}, to be added by a run of the same; "
+                        f"{self.path} holds scores of {scored}, to be added by a run of the same; "
                         f"this one is {name!r} of {origin}; end that run first, choose another "
                         "name, or delete that file"
                     )

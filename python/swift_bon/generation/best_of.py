@@ -10,13 +10,18 @@ from transformers import StoppingCriteriaList, StopStringCriteria
 from swift_bon.generation.checks import check_generate_kwargs
 from swift_bon.generation.results import BestOfN, Candidate, candidates_of, pick_best
 from swift_bon.generation.scored_decoding import ScoredDecoding
-from swift_bon.models.identity import check_decoder_only, check_head_fits, context_length
+from swift_bon.models.identity import (
+    check_decoder_only,
+    check_head_fits,
+    context_length,
+    embedding_matrix,
+)
 from swift_bon.models.memory import run_or_free
+from swift_bon.models.padding import pad_rows
 from swift_bon.models.prefix import shared_prefix
 from swift_bon.models.prompts import (
     check_prompt_length,
     check_prompts,
-    pad_left,
     pad_token_id,
     render_prompts,
 )
@@ -186,10 +191,10 @@ def _sample_batch(
     kept: dict,
     generate_kwargs: dict,
 ) -> list[Candidate]:
-    device = model.get_input_embeddings().weight.device
+    device = embedding_matrix(model).device
     prompts = list(dict.fromkeys(map(tuple, prompt_ids)))  # each once, in order
     rows = [prompts.index(tuple(ids)) for ids in prompt_ids]  # of each candidate
-    padded = pad_left(prompts, generate_kwargs.get("pad_token_id") or 0, device)
+    padded = pad_rows(prompts, generate_kwargs.get("pad_token_id") or 0, device)
     prefix = shared_prefix(model, **padded, rows=rows, generate_kwargs=generate_kwargs)
     inputs = {name: tensor[rows] for name, tensor in padded.items()}
     method = ScoredDecoding(head, seeds=seeds, with_logprobs=True, **kept)

@@ -60,8 +60,8 @@ class RunningConfidence(LogitsProcessor):
     def __init__(self, num_candidates: int, device: torch.device, window: int | None = None):
         self.window = window
         self.num_steps = 0
-        self.logits: Tensor | None = None
-        self.log_normalizer: Tensor | None = None
+        self.logits = torch.empty(num_candidates, 0, device=device)  # [N, V], of the newest token
+        self.log_normalizer = torch.zeros(num_candidates, device=device)  # [N]
         self.logprob = torch.zeros(num_candidates, device=device)  # [N], a sum as are the next
         self.entropy, self.self_certainty, self.confidence = (
             torch.zeros(num_candidates, device=device) for _ in TokenConfidence._fields

@@ -4,12 +4,20 @@ import dataclasses
 import inspect
 
 from torch import Tensor
-from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
+from transformers import (
+    GenerationConfig,
+    GenerationMixin,
+    LogitsProcessorList,
+    PreTrainedModel,
+    StoppingCriteriaList,
+)
 from transformers.generation import GenerateDecoderOnlyOutput
 
 from swift_bon.generation.checks import refuse
 from swift_bon.generation.scored_decoding import ScoredDecoding
 from swift_kernels import RewardHead, select_best
+
+GENERATE_CODE = inspect.unwrap(GenerationMixin.generate).__code__
 
 
 @dataclasses.dataclass
@@ -44,19 +52,19 @@ class BestOfNDecoding:
 
     def __call__(
         self,
-        model,
+        model: PreTrainedModel,
         input_ids: Tensor,
         logits_processor: LogitsProcessorList,
         stopping_criteria: StoppingCriteriaList,
         generation_config: GenerationConfig,
         **model_kwargs,
     ) -> Tensor | BestOfNOutput:
-        _refuse_dropped_arguments(inspect.currentframe().f_back)
+        _refuse_dropped_arguments()
         method = ScoredDecoding(self.head)
         result = method(
             model, input_ids, logits_processor, stopping_criteria, generation_config, **model_kwargs
         )
-        best = select_best(result.scores, generation_config.num_return_sequences)
+        best = select_best(result.scores_or_nan(), generation_config.num_return_sequences)
         if isinstance(result.output, Tensor):
             return result.output[best]
         return BestOfNOutput(
@@ -78,13 +86,18 @@ def _select_rows(value, rows: Tensor):
     return value
 
 
-def _refuse_dropped_arguments(generate_frame) -> None:
-    """Refuse what `generate` silently drops before it calls a callable `custom_generate`.
+def _refuse_dropped_arguments() -> None:
+    """Refuse what `generate` drops in silence before it calls a callable `custom_generate`.
 
-    The arguments are out of reach but in the frame of `generate` itself, and a streamer that is
-    never fed leaves its reader waiting for ever.
+    A streamer that is never fed leaves its reader waiting for ever.
     """
+    # Frames are the only way: `generate` names both arguments in its signature, hands a callable
+    # only what is left in its **kwargs, and keeps neither in its config (transformers 5.17 to 5.24)
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code is not GENERATE_CODE:
+        frame = frame.f_back
+    if frame is None:
+        return  # called by hand, not by `generate`
     for name in ("streamer", "assistant_model"):
-        dropped = generate_frame.f_locals.get(name)
-        if dropped is not None:
+        if (dropped := frame.f_locals.get(name)) is not None:
             refuse(name, dropped)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import torch
+from transformers import PreTrainedTokenizerBase
 
 from swift_bon.candidates.records import TokenScores
 from swift_bon.generation.scored_decoding import DecodedCandidates
@@ -39,7 +40,9 @@ def pick_best(candidates: list[Candidate]) -> BestOfN:
     return BestOfN(best.text, best.score, index, candidates)
 
 
-def candidates_of(result: DecodedCandidates, tokenizer, prompt_length: int) -> list[Candidate]:
+def candidates_of(
+    result: DecodedCandidates, tokenizer: PreTrainedTokenizerBase, prompt_length: int
+) -> list[Candidate]:
     """The rows of a decoding loop as candidates, without their padding."""
     output = result.output
     sequences = output if isinstance(output, torch.Tensor) else output.sequences
@@ -47,7 +50,7 @@ def candidates_of(result: DecodedCandidates, tokenizer, prompt_length: int) -> l
     lengths = result.num_tokens.tolist()
     token_ids = [ids[:length] for ids, length in zip(responses, lengths, strict=True)]
     texts = tokenizer.batch_decode(token_ids, skip_special_tokens=True)
-    scores = [float("nan")] * len(texts) if result.scores is None else result.scores.tolist()
+    scores = result.scores_or_nan().tolist()
     free_scores = {name: column.tolist() for name, column in result.free_scores.items()}
     token_scores: list[TokenScores | None] = [None] * len(texts)
     if result.token_scores is not None:

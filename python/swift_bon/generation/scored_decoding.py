@@ -6,7 +6,11 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
+from transformers import (
+    GenerationConfig,
+    LogitsProcessorList,
+    StoppingCriteriaList,
+)
 from transformers.generation import GenerateDecoderOnlyOutput
 
 from swift_bon.generation.checks import check_decoding
@@ -27,6 +31,12 @@ class DecodedCandidates(NamedTuple):
     num_tokens: Tensor  # [P * N] response tokens, the ending one included
     free_scores: dict[str, Tensor]  # [P * N] by method, where any were asked for
     token_scores: tuple[Tensor, Tensor] | None = None  # rewards, gates [P * N, T]
+
+    def scores_or_nan(self) -> Tensor:
+        """The scores, NaN without a head."""
+        if self.scores is None:
+            return torch.full_like(self.num_tokens, float("nan"), dtype=torch.float32)
+        return self.scores
 
 
 class ScoredDecoding:
@@ -91,12 +101,11 @@ class ScoredDecoding:
         if self.head is None:
             output, running, recorder = sample(), None, None
         else:
-            running = RunningScore(
-                self._head_on(input_ids.device), num_candidates, input_ids.device
-            )
+            head = _on(self.head, input_ids.device)
+            running = RunningScore(head, num_candidates, input_ids.device)
             recorder = TokenRecorder(running) if self.with_token_scores else None
             output = _sample_and_score(
-                model, running, recorder, tracker, sample, input_ids, model_kwargs
+                model, head, running, recorder, tracker, sample, input_ids, model_kwargs
             )
         if sampler is not None:
             sampler.check_logits(model.dtype)
@@ -105,14 +114,14 @@ class ScoredDecoding:
         scores = None if running is None else running.scores()
         return DecodedCandidates(output, scores, tracker.num_tokens, free_scores, token_scores)
 
-    def _head_on(self, device: torch.device) -> RewardHead:
-        if self.head.reward_weight.device == device:
-            return self.head
-        return copy.deepcopy(self.head).to(device)
+
+def _on(head: RewardHead, device: torch.device) -> RewardHead:
+    return head if head.reward_weight.device == device else copy.deepcopy(head).to(device)
 
 
 def _sample_and_score(
     model,
+    head: RewardHead,
     running: RunningScore,
     recorder: TokenRecorder | None,
     tracker: FinishTracker,
@@ -121,7 +130,7 @@ def _sample_and_score(
     model_kwargs: dict,
 ):
     """Run `sample`, whose output it returns, adding each token to `running`."""
-    head, device = running.head, input_ids.device
+    device = input_ids.device
     last_step = 0
 
     def receive(states: tuple[Tensor, ...]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from swift_bon.candidates.records import TokenScores
 from swift_kernels import RunningScore
@@ -43,7 +44,9 @@ class TokenRecorder:
         return rewards, gates
 
 
-def token_lengths(tokenizer, token_ids: Sequence[int], text: str) -> list[int]:
+def token_lengths(
+    tokenizer: PreTrainedTokenizerBase, token_ids: Sequence[int], text: str
+) -> list[int]:
     """How many characters of `text` each token wrote; together all of them.
 
     Args:
@@ -57,7 +60,8 @@ def token_lengths(tokenizer, token_ids: Sequence[int], text: str) -> list[int]:
     total = 0
 
     def decode(first: int, end: int) -> str:
-        return tokenizer.decode(list(token_ids[first:end]), skip_special_tokens=True)
+        ids = list(token_ids[first:end])
+        return tokenizer.batch_decode([ids], skip_special_tokens=True)[0]
 
     for index in range(len(token_ids)):
         before, now = decode(start, written), decode(start, index + 1)
@@ -73,7 +77,11 @@ def token_lengths(tokenizer, token_ids: Sequence[int], text: str) -> list[int]:
 
 
 def make_token_scores(
-    tokenizer, token_ids: Sequence[int], text: str, rewards: list[float], gates: list[float]
+    tokenizer: PreTrainedTokenizerBase,
+    token_ids: Sequence[int],
+    text: str,
+    rewards: list[float],
+    gates: list[float],
 ) -> TokenScores:
     """As they are stored.
 
@@ -82,8 +90,8 @@ def make_token_scores(
             tokens, or fewer, as the last one may not have been fed.
     """
     missing = [float("nan")] * (len(token_ids) - len(rewards))
-    rewards, gates = (rounded([*row, *missing][: len(token_ids)]) for row in (rewards, gates))
-    return TokenScores(token_lengths(tokenizer, token_ids, text), rewards, gates)
+    stored = (rounded([*row, *missing][: len(token_ids)]) for row in (rewards, gates))
+    return TokenScores(token_lengths(tokenizer, token_ids, text), *stored)
 
 
 def rounded(values: Iterable[float]) -> list[float | None]:

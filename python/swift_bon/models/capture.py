@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
-from swift_bon.models.identity import num_hidden_layers
+from swift_bon.models.identity import embedding_matrix, num_hidden_layers
 
 
 class CaptureError(RuntimeError):
@@ -27,13 +28,15 @@ class DecoderParts(NamedTuple):
     blocks: nn.ModuleList  # block l takes hidden state l
 
 
-_verified_parts: "weakref.WeakKeyDictionary[nn.Module, DecoderParts]" = weakref.WeakKeyDictionary()
-_open_captures: "weakref.WeakKeyDictionary[nn.Module, set[int]]" = weakref.WeakKeyDictionary()
+_verified_parts: "weakref.WeakKeyDictionary[PreTrainedModel, DecoderParts]" = (
+    weakref.WeakKeyDictionary()
+)
+_open_captures: "weakref.WeakKeyDictionary[PreTrainedModel, set[int]]" = weakref.WeakKeyDictionary()
 _open_lock = threading.Lock()
 _verify_lock = threading.Lock()  # it switches the whole model to evaluation mode
 
 
-def find_decoder_parts(model: nn.Module) -> DecoderParts:
+def find_decoder_parts(model: PreTrainedModel) -> DecoderParts:
     """The decoder and its blocks, checked once per model against `output_hidden_states=True`.
 
     Raises:
@@ -45,7 +48,7 @@ def find_decoder_parts(model: nn.Module) -> DecoderParts:
         return _verified_parts[model]
 
 
-def _search_decoder_parts(model: nn.Module) -> DecoderParts:
+def _search_decoder_parts(model: PreTrainedModel) -> DecoderParts:
     num_blocks = num_hidden_layers(model)
     candidates = [
         DecoderParts(module, blocks)
@@ -64,12 +67,12 @@ def _search_decoder_parts(model: nn.Module) -> DecoderParts:
 
 
 @torch.no_grad()
-def _reproduces_hidden_states(model: nn.Module, parts: DecoderParts) -> bool:
+def _reproduces_hidden_states(model: PreTrainedModel, parts: DecoderParts) -> bool:
     """One short forward, batch of 2 with left padding, captured both ways at once."""
-    device = model.get_input_embeddings().weight.device
+    embeddings = embedding_matrix(model)
+    device = embeddings.device
     attention_mask = torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]], device=device)
-    vocab_size = model.get_input_embeddings().weight.shape[0]
-    input_ids = torch.arange(10, device=device).view(2, 5) % vocab_size
+    input_ids = torch.arange(10, device=device).view(2, 5) % len(embeddings)
     captured: list[tuple[Tensor, ...]] = []
     with _evaluation_mode(model), Capture(model, captured.append, parts=parts):
         try:
@@ -95,7 +98,7 @@ def _reproduces_hidden_states(model: nn.Module, parts: DecoderParts) -> bool:
 
 
 @contextlib.contextmanager
-def _evaluation_mode(model: nn.Module):
+def _evaluation_mode(model: PreTrainedModel):
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
@@ -122,7 +125,7 @@ class Capture:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: PreTrainedModel,
         receive: Callable[[tuple[Tensor, ...]], None],
         *,
         layers: Sequence[int] | None = None,

