@@ -26,13 +26,20 @@ def header_path(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(".jsonl") + ".header.json")
 
 
-def read_header(path: Path) -> dict[str, Any]:
+def read_header(path: str | Path) -> dict[str, Any]:
     """The settings the candidates were sampled with.
 
     Raises:
         FileNotFoundError, ValueError: no header beside the file, or not JSON.
+
+    >>> from pathlib import Path
+    >>> from swift_bon.candidates import read_header
+    >>> settings = '{"model": "smollm2-135m", "task": "basics", "split": "test"}'
+    >>> _ = Path("test.header.json").write_text(settings)
+    >>> read_header("test.jsonl")["task"]
+    'basics'
     """
-    header = header_path(path)
+    header = header_path(Path(path))
     if not header.is_file():
         raise FileNotFoundError(
             f"there is no header {header} beside {path}; collect writes both, keep them together"
@@ -60,6 +67,15 @@ def read_candidates(path: str | Path) -> list[PromptCandidates]:
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: a line is not what it should be, or an id comes twice; names the line.
+
+    >>> import json
+    >>> from pathlib import Path
+    >>> from swift_bon.candidates import read_candidates
+    >>> candidate = {"text": "42", "token_ids": [5, 2], "correct": True}
+    >>> prompt = {"id": "own/test/0", "prompt": "What is 6 x 7?", "candidates": [candidate]}
+    >>> _ = Path("test.jsonl").write_text(json.dumps(prompt))
+    >>> read_candidates("test.jsonl")[0].candidates[0].text
+    '42'
     """
     return list(iterate_candidates(path))
 
@@ -76,6 +92,15 @@ def iterate_candidates(path: str | Path, end: int | None = None) -> Iterator[Pro
     """One prompt after the other, so that a large file need not be held. As `read_candidates`.
 
     `end`: bytes of the file to read, where lines may be added meanwhile.
+
+    >>> import json
+    >>> from pathlib import Path
+    >>> from swift_bon.candidates import iterate_candidates
+    >>> candidate = {"text": "42", "token_ids": [5, 2], "correct": True}
+    >>> prompt = {"id": "own/test/0", "prompt": "What is 6 x 7?", "candidates": [candidate]}
+    >>> _ = Path("test.jsonl").write_text(json.dumps(prompt))
+    >>> [prompt.id for prompt in iterate_candidates("test.jsonl")]
+    ['own/test/0']
     """
     path = check_file(Path(path))
     seen: set[str] = set()

@@ -17,7 +17,12 @@ class TokenScores:
 
 @dataclass(frozen=True)
 class StoredCandidate:
-    """One response as stored. `scores` maps a method's name to a number."""
+    """One response as stored. `scores` maps a method's name to a number.
+
+    >>> from swift_bon.candidates import StoredCandidate
+    >>> StoredCandidate("Paris", [42, 2], correct=True, scores={"swift": 0.7}).scores["swift"]
+    0.7
+    """
 
     text: str
     token_ids: list[int]
@@ -29,7 +34,13 @@ class StoredCandidate:
 
 @dataclass(frozen=True)
 class PromptCandidates:
-    """All candidates of one prompt."""
+    """All candidates of one prompt.
+
+    >>> from swift_bon.candidates import PromptCandidates, StoredCandidate
+    >>> candidates = [StoredCandidate("42", [5, 2], True), StoredCandidate("41", [6, 2], False)]
+    >>> PromptCandidates("own/test/0", "What is 6 x 7?", "42", candidates).correct
+    (True, False)
+    """
 
     id: str
     prompt: str

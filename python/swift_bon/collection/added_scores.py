@@ -61,13 +61,16 @@ class AddedScores(NamedTuple):
     has_token_scores: bool
 
 
-def add_scores(path: str | Path, name: str, scorer: Scorer) -> AddedScores:
+def add_scores(
+    path: str | Path, name: str, scorer: Scorer, *, show_progress: bool = True
+) -> AddedScores:
     """Score the prompts of a file that lack a score, and store it with each candidate.
 
     Args:
         path: the candidates, with their header beside them.
         name: of the score. A prompt whose candidates all have it is left alone.
         scorer: its token scores are stored unless the file has those of another head.
+        show_progress: bars over the prompts that are checked and the candidates that are scored.
 
     Raises:
         FileNotFoundError: no candidates, or no header.
@@ -83,8 +86,8 @@ def add_scores(path: str | Path, name: str, scorer: Scorer) -> AddedScores:
         journal = ScoreJournal(journal_path(path, name), name, scorer.origin)
         _clear_leftovers(path, header_path(path), journal.path)
         wanted = _Wanted(name, scorer, has_token_scores)
-        missing, num_skipped = _survey(path, wanted, journal, is_known)
-        _score(path, missing, wanted, journal)
+        missing, num_skipped = _survey(path, wanted, journal, is_known, show_progress)
+        _score(path, missing, wanted, journal, show_progress)
         num_candidates = num_not_finite = 0
         if len(journal):
             if not is_known:
@@ -152,13 +155,14 @@ def _token_score_name(header: dict[str, Any]) -> str | None:
 
 
 def _survey(
-    path: Path, wanted: _Wanted, journal: ScoreJournal, is_known: bool
+    path: Path, wanted: _Wanted, journal: ScoreJournal, is_known: bool, show_progress: bool
 ) -> tuple[dict[str, int], int]:
     """Candidates of each prompt that is to be scored, and how many prompts need nothing."""
     missing: dict[str, int] = {}
     num_skipped = 0
     unseen = journal.ids
-    for prompt in tqdm(iterate_candidates(path), desc="checking", unit="prompt"):
+    prompts = iterate_candidates(path)
+    for prompt in tqdm(prompts, desc="checking", unit="prompt", disable=not show_progress):
         if not is_known and any(map(wanted.trace, prompt.candidates)):
             raise ValueError(
                 f"{path} has scores named {wanted.name!r}, or token scores, and "
@@ -180,14 +184,20 @@ def _survey(
     return missing, num_skipped
 
 
-def _score(path: Path, missing: dict[str, int], wanted: _Wanted, journal: ScoreJournal) -> None:
+def _score(
+    path: Path,
+    missing: dict[str, int],
+    wanted: _Wanted,
+    journal: ScoreJournal,
+    show_progress: bool,
+) -> None:
     """Score in windows of prompts, each on the disk before the next one begins."""
     if not missing:
         return
     window: list[PromptCandidates] = []
     size = wanted.scorer.batch_size * WINDOW_BATCHES
-    progress = tqdm(total=sum(missing.values()), desc=wanted.name, unit="candidate")
-    with progress:
+    total, desc = sum(missing.values()), f"scoring {wanted.name}"
+    with tqdm(total=total, desc=desc, unit="candidate", disable=not show_progress) as progress:
         for prompt in iterate_candidates(path):
             if prompt.id not in missing:
                 continue

@@ -37,6 +37,7 @@ def score_with_head(
     *,
     name: str = SWIFT_SCORE,
     batch_size: int = 64,
+    show_progress: bool = True,
 ) -> AddedScores:
     """Store a head's score with each candidate of a file, and its rewards and gates by token.
 
@@ -50,6 +51,7 @@ def score_with_head(
         head: trained for it; on any device.
         name: of the score.
         batch_size: candidates in one forward, halved when memory runs out.
+        show_progress: bars over the prompts that are checked and the candidates that are scored.
 
     Returns:
         what was done. Candidates without a scored token, or with states that are NaN or infinite,
@@ -60,11 +62,18 @@ def score_with_head(
             or too long for it, the file has scores of this name from elsewhere, another run is
             writing it, or an argument is bad.
         FileNotFoundError: there is no such file, or no header beside it.
+
+    >>> from swift_bon import collect, load_head, load_model, score_with_head
+    >>> model, tokenizer = load_model()
+    >>> options = {"limit": 2, "num_return_sequences": 3, "max_new_tokens": 4}
+    >>> prompts = collect(model, tokenizer, "train.jsonl", **options)
+    >>> score_with_head("train.jsonl", model, tokenizer, load_head()).num_candidates
+    6
     """
     path = Path(path)
     scorer = HeadScorer(model, tokenizer, head, batch_size)
     check_training_data([path], read_header(path), model_name(model), path)
-    return add_scores(path, name, scorer)
+    return add_scores(path, name, scorer, show_progress=show_progress)
 
 
 class HeadScorer:

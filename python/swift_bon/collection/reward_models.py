@@ -46,6 +46,17 @@ def load_reward_model(
     Raises:
         ValueError: it has more labels than one, weights are missing, or it needs its own code.
         OSError: no such hub id or path (from transformers).
+
+    >>> from transformers import LlamaConfig, LlamaForSequenceClassification
+    >>> from swift_bon import load_reward_model
+    >>> from swift_bon.models import load_tokenizer
+    >>> shape = {"hidden_size": 8, "intermediate_size": 8, "num_attention_heads": 1}
+    >>> config = LlamaConfig(vocab_size=49152, num_hidden_layers=1, num_labels=1, **shape)
+    >>> LlamaForSequenceClassification(config).save_pretrained("reward")  # random weights
+    >>> _ = load_tokenizer().save_pretrained("reward")
+    >>> model, tokenizer = load_reward_model("reward")
+    >>> model.config.num_labels
+    1
     """
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -71,6 +82,7 @@ def score_with_reward_model(
     *,
     name: str | None = None,
     batch_size: int = 16,
+    show_progress: bool = True,
 ) -> AddedScores:
     """Store a reward model's score with each candidate of a file.
 
@@ -83,6 +95,7 @@ def score_with_reward_model(
         reward_model, tokenizer: as from `load_reward_model`; the model is put into evaluation mode.
         name: of the score; None takes the last part of the model's id.
         batch_size: conversations in one forward, halved when memory runs out.
+        show_progress: bars over the prompts that are checked and the candidates that are scored.
 
     Returns:
         what was done; a score that is NaN or infinite is not stored, and counted.
@@ -92,10 +105,26 @@ def score_with_reward_model(
             context, the file has scores of this name from elsewhere, another run is writing it, or
             an argument is bad.
         FileNotFoundError: there is no such file, or no header beside it.
+
+    >>> import json
+    >>> from pathlib import Path
+    >>> from transformers import LlamaConfig, LlamaForSequenceClassification
+    >>> from swift_bon import score_with_reward_model
+    >>> from swift_bon.models import load_tokenizer
+    >>> candidates = [{"text": text, "token_ids": [5], "correct": True} for text in ("42", "6 x 7")]
+    >>> prompt = {"id": "own/test/0", "prompt": "What is 6 x 7?", "candidates": candidates}
+    >>> _ = Path("test.jsonl").write_text(json.dumps(prompt))
+    >>> header = {"model": "smollm2-135m", "task": "own", "split": "test"}
+    >>> _ = Path("test.header.json").write_text(json.dumps(header))
+    >>> shape = {"hidden_size": 8, "intermediate_size": 8, "num_attention_heads": 1}
+    >>> config = LlamaConfig(vocab_size=49152, num_hidden_layers=1, num_labels=1, **shape)
+    >>> model = LlamaForSequenceClassification(config)  # random; else from load_reward_model
+    >>> score_with_reward_model("test.jsonl", model, load_tokenizer(), name="rm").num_candidates
+    2
     """
     scorer = RewardModelScorer(reward_model, tokenizer, batch_size)
     name = default_name(model_name(reward_model)) if name is None else name
-    return add_scores(path, name, scorer)
+    return add_scores(path, name, scorer, show_progress=show_progress)
 
 
 def default_name(model_id: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from swift_bon.candidates.files import header_path, replace_candidates, write_header
@@ -54,6 +55,7 @@ def import_rollouts(
     grader: str | Callable[[Question, str], Grade | bool] | Grader | None = None,
     end_token_id: int | None = None,
     max_new_tokens: int | None = None,
+    show_progress: bool = True,
 ) -> ImportReport:
     """Write a candidates file, with its header, from the rollouts of the paper's scripts.
 
@@ -68,6 +70,7 @@ def import_rollouts(
         end_token_id: ends a turn, and each candidate; None takes the tokenizer's `eos_token_id`.
         max_new_tokens: the limit the completions were sampled with. One with as many tokens was cut
             off and gets no end token; None gives one to all.
+        show_progress: a bar over the prompts.
 
     Returns:
         the counts, among them how often our grader disagrees with the file's `correctness`.
@@ -76,6 +79,18 @@ def import_rollouts(
         FileNotFoundError: there is no such source.
         ValueError: `path` exists, or a record is not what it should be; names record and field.
             Nothing is written then.
+
+    >>> import json
+    >>> from pathlib import Path
+    >>> from swift_bon import import_rollouts
+    >>> from swift_bon.models import load_tokenizer
+    >>> rollout = {"prompt": "What is 6 x 7?", "reference": "42"}
+    >>> rollout |= {"completions": ["It is 42.", "It is 41."], "correctness": [1, 0]}
+    >>> _ = Path("rollouts.json").write_text(json.dumps([rollout]))
+    >>> settings = {"model": "smollm2-135m", "task": "own"}
+    >>> report = import_rollouts("rollouts.json", "train.jsonl", load_tokenizer(), **settings)
+    >>> report.num_candidates, report.num_correct
+    (2, 1)
     """
     source, path = Path(source), Path(path)
     if path.exists():
@@ -109,7 +124,10 @@ def import_rollouts(
 
     def convert() -> Iterator[PromptCandidates]:
         nonlocal report
-        for number, rollout in enumerate(read_rollouts(source)):
+        rollouts = tqdm(
+            read_rollouts(source), desc="importing", unit="prompt", disable=not show_progress
+        )
+        for number, rollout in enumerate(rollouts):
             question = Question(
                 f"{task}/{split}/{number}", task, instruction + rollout.prompt, rollout.reference
             )

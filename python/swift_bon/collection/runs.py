@@ -3,8 +3,10 @@
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from swift_bon.candidates.files import (
     append_candidates,
@@ -30,8 +32,8 @@ SAMPLING_DEFAULTS = {"max_new_tokens": 24, "temperature": 1.0, "top_p": 1.0, "to
 
 
 def collect(
-    model,
-    tokenizer,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
     path: str | Path,
     *,
     task: str = "basics",
@@ -45,7 +47,8 @@ def collect(
     seed: int = 0,
     confidence_window: int | None = None,
     token_scores: bool = True,
-    **sampling,
+    show_progress: bool = True,
+    **sampling: Any,
 ) -> list[PromptCandidates]:
     """Sample, grade and store candidates for the questions of a task.
 
@@ -65,12 +68,20 @@ def collect(
             an eighth of `max_new_tokens`, from 8 up to the paper's 2,048.
         token_scores: store the head's reward and gate of each token, which reports colour; about
             three times the size of the file.
+        show_progress: a bar over the questions.
         **sampling: arguments of `generate`; the task's and `SAMPLING_DEFAULTS` where not given.
 
     Questions whose reference cannot be graded are left out with a warning; the header has them.
 
     Raises:
         ValueError: the file was made with other settings, or an argument is bad.
+
+    >>> from swift_bon import collect, load_head, load_model
+    >>> model, tokenizer = load_model()
+    >>> options = {"limit": 2, "num_return_sequences": 3, "max_new_tokens": 4}
+    >>> prompts = collect(model, tokenizer, "train.jsonl", head=load_head(), **options)
+    >>> [len(prompt.candidates) for prompt in prompts]
+    [3, 3]
     """
     path = Path(path)
     graded_by = load_task(task, data, grader)
@@ -117,17 +128,19 @@ def collect(
         return [grade_candidates(graded_by, question, row) for question, row in pairs]
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    with only_run(path):
+    step = max(1, batch_size // num_return_sequences)
+    bar = {"total": len(questions), "desc": "collecting", "unit": "question"}
+    with only_run(path), tqdm(**bar, disable=not show_progress) as progress:
         done = _resume(path, settings)
         missing = [question for question in questions if question.id not in done]
-        num_done, step = len(questions) - len(missing), max(1, batch_size // num_return_sequences)
-        with tqdm(total=len(questions), initial=num_done, unit="question") as progress:
-            for start in range(0, len(missing), step):
-                graded = sample(missing[start : start + step])
-                if not path.exists():  # not before: what fails at once leaves no file behind
-                    write_header(path, header if unparsable else settings)
-                append_candidates(path, graded)
-                progress.update(len(graded))
+        progress.initial = progress.n = len(questions) - len(missing)
+        progress.refresh()
+        for start in range(0, len(missing), step):
+            graded = sample(missing[start : start + step])
+            if not path.exists():  # not before: what fails at once leaves no file behind
+                write_header(path, header if unparsable else settings)
+            append_candidates(path, graded)
+            progress.update(len(graded))
     wanted = {question.id for question in questions}
     return [prompt for prompt in iterate_candidates(path) if prompt.id in wanted]
 

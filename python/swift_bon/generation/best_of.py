@@ -2,10 +2,16 @@
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from tqdm import tqdm
-from transformers import StoppingCriteriaList, StopStringCriteria
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    StoppingCriteriaList,
+    StopStringCriteria,
+)
 
 from swift_bon.generation.checks import check_generate_kwargs
 from swift_bon.generation.results import BestOfN, Candidate, candidates_of, pick_best
@@ -20,6 +26,8 @@ from swift_bon.models.memory import run_or_free
 from swift_bon.models.padding import pad_rows
 from swift_bon.models.prefix import shared_prefix
 from swift_bon.models.prompts import (
+    Chat,
+    Prompts,
     check_prompt_length,
     check_prompts,
     pad_token_id,
@@ -34,15 +42,16 @@ DEFAULT_MAX_NEW_TOKENS = 256  # the default of `generate` is 20, which cuts answ
 
 
 def best_of_n(
-    model,
-    tokenizer,
-    prompts: str | Sequence,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Prompts,
     head: RewardHead,
     num_return_sequences: int = 16,
     *,
     batch_size: int | None = DEFAULT_BATCH_SIZE,
     seed: int | None = None,
-    **generate_kwargs,
+    show_progress: bool = True,
+    **generate_kwargs: Any,
 ) -> list[BestOfN]:
     """Sample N candidates per prompt, score them while they are written, return the best.
 
@@ -54,6 +63,7 @@ def best_of_n(
         batch_size: candidates generated at a time, halved when memory runs out; None takes all.
         seed: of the random streams, one for each candidate, so that what is sampled does not
             depend on `batch_size`. None draws one from PyTorch's generator.
+        show_progress: a bar on a terminal, where there is more than one batch.
         **generate_kwargs: pass straight to `generate`. Unless given, `do_sample` is True and
             `max_new_tokens` 256, or what the context leaves.
 
@@ -62,6 +72,15 @@ def best_of_n(
 
     Raises:
         TypeError, ValueError: bad input, or a way of decoding that cannot be scored.
+
+    >>> from swift_bon import best_of_n, load_head, load_model
+    >>> model, tokenizer = load_model()
+    >>> question = "What is the capital of France?"
+    >>> (result,) = best_of_n(model, tokenizer, question, load_head(), 4, max_new_tokens=8)
+    >>> len(result.candidates)
+    4
+    >>> result.score == max(candidate.score for candidate in result.candidates)
+    True
     """
     chats = check_prompts(prompts)
     check_count(num_return_sequences, "num_return_sequences")
@@ -76,7 +95,7 @@ def best_of_n(
         num_return_sequences,
         stream_keys=[(seed, index) for index in range(len(chats))],
         batch_size=batch_size,
-        show_progress=True,
+        show_progress=show_progress,
         **generate_kwargs,
     )
     return [pick_best(candidates) for candidates in rows]
@@ -85,7 +104,7 @@ def best_of_n(
 def sample_candidates(
     model,
     tokenizer,
-    chats: Sequence[list[dict]],
+    chats: Sequence[Chat],
     head: RewardHead | None,
     num_return_sequences: int,
     *,
@@ -94,13 +113,12 @@ def sample_candidates(
     show_progress: bool = False,
     confidence_window: int | None = None,
     with_token_scores: bool = False,
-    **generate_kwargs,
+    **generate_kwargs: Any,
 ) -> list[list[Candidate]]:
     """N candidates of each chat, scored where there is a head.
 
     Args:
         stream_keys: one per chat; the same key samples the same candidates, whatever the batch.
-        show_progress: a bar on a terminal, where there is more than one batch.
         confidence_window: keep all free scores, with groups of so many tokens.
         with_token_scores: keep the reward and the gate of each token.
 
@@ -122,7 +140,8 @@ def sample_candidates(
     pairs = [(p, n) for p in range(len(chats)) for n in range(num_return_sequences)]
     candidates: list[Candidate] = []
     is_shown = show_progress and batch_size < len(pairs)
-    progress = tqdm(total=len(pairs), unit="candidate", disable=None if is_shown else True)
+    disable = None if is_shown else True  # None: where there is no terminal
+    progress = tqdm(total=len(pairs), desc="sampling", unit="candidate", disable=disable)
     kept = {"confidence_window": confidence_window, "with_token_scores": with_token_scores}
     while len(candidates) < len(pairs):
         batch = pairs[len(candidates) : len(candidates) + batch_size]

@@ -22,7 +22,19 @@ GENERATE_CODE = inspect.unwrap(GenerationMixin.generate).__code__
 
 @dataclasses.dataclass
 class BestOfNOutput(GenerateDecoderOnlyOutput):
-    """`GenerateDecoderOnlyOutput` of the best candidates `[P, len]`, and all that were written."""
+    """`GenerateDecoderOnlyOutput` of the best candidates `[P, len]`, and all that were written.
+
+    >>> import torch
+    >>> from swift_bon import BestOfNOutput
+    >>> written = torch.tensor([[1, 41, 2], [1, 42, 2]])  # two candidates of one prompt
+    >>> best = torch.tensor([1])
+    >>> scores = torch.tensor([0.25, 0.75])
+    >>> output = BestOfNOutput(
+    ...     written[best], candidate_sequences=written, candidate_scores=scores, best_indices=best
+    ... )
+    >>> output.candidate_scores[output.best_indices]
+    tensor([0.7500])
+    """
 
     candidate_sequences: Tensor | None = None  # [P * N, len]
     candidate_scores: Tensor | None = None  # [P * N]
@@ -32,12 +44,10 @@ class BestOfNOutput(GenerateDecoderOnlyOutput):
 class BestOfNDecoding:
     """Best-of-N as a decoding method, scored in the pass that writes the text.
 
-        model.generate(**inputs, custom_generate=BestOfNDecoding(head), num_return_sequences=16,
-                       do_sample=True)
-
-    returns the best candidate of each prompt, `[P, len]`; with `return_dict_in_generate=True` a
-    `BestOfNOutput` with all of them. Sampling and greedy decoding. Transformers hands no tokenizer
-    to a callable, so `stop_strings` fail here: use `best_of_n`, or pass a `StopStringCriteria`.
+    `model.generate` then returns the best candidate of each prompt, `[P, len]`; with
+    `return_dict_in_generate=True` a `BestOfNOutput` with all of them. Sampling and greedy decoding.
+    Transformers hands no tokenizer to a callable, so `stop_strings` fail here: use `best_of_n`, or
+    pass a `StopStringCriteria`.
 
     Args:
         head: a `RewardHead` trained for the model. It may be on any device.
@@ -45,6 +55,14 @@ class BestOfNDecoding:
     Raises:
         ValueError: the head does not fit the model, or beams, streams, assisted decoding or
             another method that cannot be scored was asked for.
+
+    >>> from swift_bon import BestOfNDecoding, load_head, load_model
+    >>> model, tokenizer = load_model()
+    >>> inputs = tokenizer("The capital of France is", return_tensors="pt").to(model.device)
+    >>> options = {"do_sample": True, "num_return_sequences": 4, "max_new_tokens": 4}
+    >>> best = model.generate(**inputs, custom_generate=BestOfNDecoding(load_head()), **options)
+    >>> len(best)  # of 4 candidates
+    1
     """
 
     def __init__(self, head: RewardHead):

@@ -13,7 +13,12 @@ from swift_kernels import select_best
 
 @dataclass(frozen=True)
 class Candidate:
-    """One response. `token_ids` includes the token that ended it and no padding."""
+    """One response. `token_ids` includes the token that ended it and no padding.
+
+    >>> from swift_bon import Candidate
+    >>> Candidate("Paris.", score=0.7, token_ids=[42, 30, 2], mean_logprob=-0.1).text
+    'Paris.'
+    """
 
     text: str
     score: float  # NaN without a head, -inf where no token was scored
@@ -25,7 +30,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class BestOfN:
-    """The pick for one prompt, and all it was picked from."""
+    """The pick for one prompt, and all it was picked from.
+
+    >>> from swift_bon import BestOfN, Candidate
+    >>> pair = [Candidate("Lyon.", 0.2, [41, 2], -0.9), Candidate("Paris.", 0.7, [42, 2], -0.1)]
+    >>> result = BestOfN("Paris.", 0.7, index=1, candidates=pair)
+    >>> result.candidates[result.index].text
+    'Paris.'
+    """
 
     text: str
     score: float

@@ -60,8 +60,7 @@ def token_lengths(
     total = 0
 
     def decode(first: int, end: int) -> str:
-        ids = list(token_ids[first:end])
-        return tokenizer.batch_decode([ids], skip_special_tokens=True)[0]
+        return "".join(tokenizer.decode(list(token_ids[first:end]), skip_special_tokens=True))
 
     for index in range(len(token_ids)):
         before, now = decode(start, written), decode(start, index + 1)

@@ -13,7 +13,19 @@ from swift_bon.graders.question import Grade, Question
 
 @runtime_checkable
 class Grader(Protocol):
-    """A module or object with these is a grader."""
+    """A module or object with these is a grader.
+
+    >>> from swift_bon.graders import Grader
+    >>> from swift_bon.tasks import Grade
+    >>> class Exact:
+    ...     name = "exact"
+    ...     def reference_fault(self, reference):
+    ...         return None  # any can be graded against
+    ...     def grade(self, question, text):
+    ...         return Grade(text, text == question.reference)
+    >>> isinstance(Exact(), Grader)
+    True
+    """
 
     @property
     def name(self) -> str: ...
@@ -36,6 +48,12 @@ class FunctionGrader:
         function: from a question and a text to a `Grade`, or to True or False. Then the answer
             that votes is the reference where it is right, else what the last box holds.
         name: how the settings of a file name it.
+
+    >>> from swift_bon.graders import FunctionGrader
+    >>> from swift_bon.tasks import Question
+    >>> grader = FunctionGrader(lambda question, text: question.reference in text, "contains")
+    >>> grader.grade(Question("own/test/0", "own", "What is 6 x 7?", "42"), "It is 42.")
+    Grade(answer='42', correct=True)
     """
 
     function: Callable[[Question, str], Grade | bool]
@@ -76,6 +94,12 @@ def load_grader(grader: str | Callable[[Question, str], Grade | bool] | Grader) 
         ValueError: no grader of that name, or nothing of that name in the module.
         ModuleNotFoundError: there is no such module.
         TypeError: none of these.
+
+    >>> from swift_bon.graders import load_grader
+    >>> from swift_bon.tasks import Question
+    >>> grader = load_grader("text")
+    >>> grader.grade(Question("own/test/0", "own", "The capital of Italy?", "Rome"), "**rome**")
+    Grade(answer='Rome', correct=True)
     """
     if isinstance(grader, str):
         if grader in GRADERS:

@@ -52,6 +52,11 @@ def load_model(
         FileNotFoundError: the embedded model's package is not installed.
         ModuleNotFoundError: what reads its file is not installed.
         OSError: no such hub id or path (from transformers).
+
+    >>> from swift_bon import load_model
+    >>> model, tokenizer = load_model()  # or load_model("meta-llama/Llama-3.1-8B-Instruct")
+    >>> model.config.num_hidden_layers, model.config.hidden_size, tokenizer.padding_side
+    (30, 576, 'left')
     """
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -63,12 +68,18 @@ def load_model(
         )
     if name == EMBEDDED_NAME:
         model.name_or_path = EMBEDDED_NAME  # what heads record, wherever the cache lies
-    model.to(device)  # type: ignore[arg-type]  # transformers wraps `to` so that its self is asked for
+    model.to(device)  # type: ignore[arg-type]  # its wrapper asks for a self
     return model.eval(), tokenizer
 
 
 def load_tokenizer(name: str = EMBEDDED_NAME) -> PreTrainedTokenizerBase:
-    """The tokenizer of `load_model`, padding on the left, without the model's weights."""
+    """The tokenizer of `load_model`, padding on the left, without the model's weights.
+
+    >>> from swift_bon.models import load_tokenizer
+    >>> tokenizer = load_tokenizer()
+    >>> tokenizer.decode(tokenizer("Hello there")["input_ids"])
+    'Hello there'
+    """
     # None in place of False would ask on the terminal
     return AutoTokenizer.from_pretrained(
         _source(name), padding_side="left", trust_remote_code=False
@@ -157,6 +168,11 @@ def load_head(name: str | None = None, *, model_name: str = EMBEDDED_NAME) -> Re
     Raises:
         ValueError: None, and no head ships for that model.
         FileNotFoundError, ValueError: from `RewardHead.from_pretrained`.
+
+    >>> from swift_bon import load_head
+    >>> head = load_head()
+    >>> head.num_layers, head.hidden_size, head.base_model
+    (31, 576, 'smollm2-135m')
     """
     shipped = {folder.name: folder for folder in SHIPPED_HEADS.glob("*/") if folder.is_dir()}
     if name is None:

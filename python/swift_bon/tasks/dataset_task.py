@@ -46,6 +46,17 @@ class DatasetTask:
         data: a file to take in place of the hub. All its rows are in whatever split is asked for,
             which only names them: "gsm8k/test/17".
         sampling: arguments of `generate` that the answers need.
+
+    >>> from pathlib import Path
+    >>> from swift_bon.graders import load_grader
+    >>> from swift_bon.tasks import DatasetTask
+    >>> from swift_bon.tasks.dataset_task import Asked
+    >>> data = Path("sums.jsonl")
+    >>> _ = data.write_text('{"sum": "6 + 7", "is": "13"}')
+    >>> def read(row, where):
+    ...     return Asked(f"What is {row['sum']}?", row["is"])
+    >>> DatasetTask("sums", {}, read, load_grader("text"), data).questions("test")
+    [Question(id='sums/test/0', kind='sums', prompt='What is 6 + 7?', reference='13')]
     """
 
     name: str
@@ -129,7 +140,16 @@ class DatasetTask:
 
 
 def warn_of_unparsable(name: str, unparsable: list[Unparsable]) -> None:
-    """Say which questions are left out and why; nothing where there are none."""
+    """Say which questions are left out and why; nothing where there are none.
+
+    >>> import warnings
+    >>> from swift_bon.tasks import Unparsable, warn_of_unparsable
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     warn_of_unparsable("own", [Unparsable("own/test/3", "reference is empty")])
+    >>> print(caught[0].message)
+    task 'own': 1 questions are left out, ... be graded: own/test/3: reference is empty
+    """
     if not unparsable:
         return
     shown = "; ".join(f"{one.id}: {one.reason}" for one in unparsable[:SHOWN_IDS])

@@ -49,6 +49,12 @@ def load_task(
         ValueError: no such task or grader, or `basics` with a file or a grader, or "own" without
             a file.
         FileNotFoundError: there is no such file.
+
+    >>> from swift_bon.tasks import load_task
+    >>> task = load_task("basics")
+    >>> question = task.questions("test")[0]
+    >>> task.grade(question, f"It is {question.reference}.").correct
+    True
     """
     if name not in TASKS:
         raise ValueError(f"task is {name!r}, expected one of: {', '.join(TASKS)}")

@@ -6,14 +6,25 @@ from swift_bon.graders.question import Grade, Question
 
 
 class Unparsable(NamedTuple):
-    """A question that cannot be asked, because its answer could not be graded, and why."""
+    """A question that cannot be asked, because its answer could not be graded, and why.
+
+    >>> from swift_bon.tasks import Unparsable
+    >>> Unparsable("own/test/3", "reference is empty, expected some text").id
+    'own/test/3'
+    """
 
     id: str
     reason: str
 
 
 class Loaded(NamedTuple):
-    """The questions of a split, and those it has but which cannot be graded."""
+    """The questions of a split, and those it has but which cannot be graded.
+
+    >>> from swift_bon.tasks import Loaded, Question
+    >>> loaded = Loaded([Question("own/test/0", "own", "What is 6 x 7?", "42")], unparsable=[])
+    >>> len(loaded.questions), len(loaded.unparsable)
+    (1, 0)
+    """
 
     questions: list[Question]
     unparsable: list[Unparsable]
@@ -26,6 +37,16 @@ class Task(Protocol):
     `load(split) -> Loaded`, if some of its questions may be unparsable; and `sampling`, arguments
     of `generate` that its answers need. Without them prompts of the same text form a group, all
     questions can be graded, and `collect` samples as it does by default.
+
+    >>> from swift_bon.tasks import Grade, Question, load_questions
+    >>> class Parity:
+    ...     name = "parity"
+    ...     def questions(self, split):
+    ...         return [Question("parity/3", "parity", "Is 3 even?", "no")]
+    ...     def grade(self, question, text):
+    ...         return Grade(text, text == question.reference)
+    >>> load_questions(Parity(), "test").questions[0].prompt
+    'Is 3 even?'
     """
 
     @property
@@ -37,6 +58,12 @@ class Task(Protocol):
 
 
 def load_questions(task: Task, split: str) -> Loaded:
-    """The questions of any task, with those that cannot be graded."""
+    """The questions of any task, with those that cannot be graded.
+
+    >>> from swift_bon.tasks import load_questions, load_task
+    >>> loaded = load_questions(load_task("basics"), "test")
+    >>> len(loaded.questions) >= 300, loaded.unparsable
+    (True, [])
+    """
     load = getattr(task, "load", None)
     return Loaded(task.questions(split), []) if load is None else load(split)
