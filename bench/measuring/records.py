@@ -3,10 +3,10 @@
 import argparse
 import json
 import os
-import tempfile
 from pathlib import Path
 
 from measuring.machine import machine_slug
+from swift_bon.storage import write_whole
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -49,17 +49,9 @@ def write_record(name: str, record: dict, folder: Path | None) -> Path:
     """
     text = json.dumps(record, indent=1, allow_nan=False) + "\n"
     folder = RESULTS / machine_slug() if folder is None else folder
-    folder.mkdir(parents=True, exist_ok=True)
-    handle, staged = tempfile.mkstemp(prefix=f".{name}.", suffix=".json", dir=folder)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(staged, 0o644)  # mkstemp gives the owner alone
-        os.replace(staged, folder / f"{name}.json")
-    except BaseException:
-        os.unlink(staged)
-        raise
-    return folder / f"{name}.json"
+    path = folder / f"{name}.json"
+    write_whole(path, text)
+    return path
 
 
 def read_record(name: str, folder: Path | None) -> dict | None:
