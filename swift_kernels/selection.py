@@ -19,15 +19,29 @@ def select_best(scores: Tensor, num_return_sequences: int) -> Tensor:
 
     Raises:
         TypeError, ValueError: `scores` is not a `[P * N]` tensor of numbers, or N < 1.
+
+    >>> import torch
+    >>> from swift_kernels import select_best
+    >>> select_best(torch.tensor([0.1, 0.9, 0.9, float("nan"), 2.0, 1.0]), num_return_sequences=3)
+    tensor([1, 4])
     """
     check_flat_scores(scores, num_return_sequences)
-    if scores.numel() == 0:
-        return torch.empty(0, dtype=torch.int64, device=scores.device)
     by_prompt = scores.view(-1, num_return_sequences)  # [P, N]
-    is_number = ~by_prompt.isnan()
-    best = torch.where(is_number, by_prompt, float("-inf")).amax(dim=-1, keepdim=True)  # [P, 1]
-    is_best = (by_prompt == best) & is_number  # argmax promises no order among ties: spell it out
-    position = torch.arange(num_return_sequences, device=scores.device)
-    first = torch.where(is_best, position, num_return_sequences).amin(dim=-1)  # [P]
-    first = torch.where(first == num_return_sequences, 0, first)
+    first = first_best(by_prompt, ~by_prompt.isnan()).clamp(min=0)  # [P]
     return first + torch.arange(len(by_prompt), device=scores.device) * num_return_sequences
+
+
+def first_best(scores: Tensor, may_win: Tensor) -> Tensor:
+    """Of each row the first with the highest score.
+
+    Args:
+        scores: `[P, N]`, N at least 1.
+        may_win: `[P, N]` bool; scores of others may be anything.
+
+    Returns:
+        int64 `[P]`, positions in the rows, -1 where none may win.
+    """
+    best = torch.where(may_win, scores, float("-inf")).amax(dim=-1, keepdim=True)  # [P, 1]
+    is_best = (scores == best) & may_win
+    first = is_best.int().argmax(dim=-1)  # of ties the first, as torch.argmax promises
+    return torch.where(is_best.any(dim=-1), first, -1)

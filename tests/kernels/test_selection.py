@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swift_kernels import select_best
+from swift_kernels.selection import first_best
 
 NAN, INF = math.nan, math.inf
 
@@ -75,6 +76,21 @@ def test_equals_a_loop(num_return_sequences, data):
         row * num_return_sequences + best_in_python(scores) for row, scores in enumerate(prompts)
     ]
     assert select_best(flat, num_return_sequences).tolist() == expected
+
+
+@given(st.lists(st.lists(few_scores, min_size=4, max_size=4), min_size=1, max_size=5), st.data())
+def test_first_best_of_those_that_may_win(rows, data):
+    flags = st.lists(st.booleans(), min_size=4, max_size=4)
+    may_win = [data.draw(flags) for _ in rows]
+    expected = []
+    for row, allowed in zip(rows, may_win, strict=True):
+        allowed = [flag and not math.isnan(score) for flag, score in zip(allowed, row, strict=True)]
+        scores = [score if flag else NAN for score, flag in zip(row, allowed, strict=True)]
+        expected.append(best_in_python(scores) if any(allowed) else -1)
+    scores = torch.tensor(rows)
+    first = first_best(scores, torch.tensor(may_win) & ~scores.isnan())
+    assert first.dtype == torch.int64
+    assert first.tolist() == expected
 
 
 ERRORS = {

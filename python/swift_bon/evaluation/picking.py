@@ -26,8 +26,9 @@ from swift_bon.statistics.blend import cross_validated_blend
 from swift_bon.statistics.combination import combine_by_rank, combine_by_scaling
 from swift_bon.statistics.subsets import Subsets, make_subsets, pick_in_subsets
 from swift_bon.statistics.votes import NO_ANSWER, vote_accuracy
+from swift_kernels import selection
 
-NO_PICK = -1
+NO_PICK = -1  # as `selection.first_best` says it
 
 
 class Picks(NamedTuple):
@@ -129,10 +130,7 @@ def first_best(scores: Tensor) -> list[int]:
 
     Missing is NaN or -inf.
     """
-    has_score = scores > float("-inf")
-    best = torch.where(has_score, scores, float("-inf")).amax(dim=1, keepdim=True)
-    first = ((scores == best) & has_score).int().argmax(dim=1)
-    return torch.where(has_score.any(dim=1), first, NO_PICK).tolist()
+    return selection.first_best(scores, scores > float("-inf")).tolist()
 
 
 @contextlib.contextmanager
