@@ -33,6 +33,11 @@ class ScoreLaunch(NamedTuple):
     max_registers: int | None  # of one thread; None leaves it to the compiler
     num_stages: int
 
+    @property
+    def num_partials(self) -> int:
+        """Floats that the splits of all tiles leave for the last ones to sum."""
+        return self.num_splits * self.num_tiles * 2 * self.block_t
+
 
 class GradientLaunch(NamedTuple):
     block_t: int  # tokens per step
@@ -94,9 +99,25 @@ def score_launch(
     )
 
 
-def step_launch(num_candidates: int, num_layers: int, hidden_size: int, **kwargs) -> ScoreLaunch:
+def step_launch(
+    num_candidates: int,
+    num_layers: int,
+    hidden_size: int,
+    *,
+    itemsize: int,
+    num_sms: int,
+    is_aligned: bool = True,
+) -> ScoreLaunch:
     """Sizes for one token of each candidate, which are the rows of the tiles."""
-    return score_launch(1, num_candidates, num_layers, hidden_size, **kwargs)
+    return score_launch(
+        1,
+        num_candidates,
+        num_layers,
+        hidden_size,
+        itemsize=itemsize,
+        num_sms=num_sms,
+        is_aligned=is_aligned,
+    )
 
 
 def gradient_launch(

@@ -18,7 +18,7 @@ from swift_kernels.fused.tile import (
     store_partial,
 )
 from swift_kernels.fused.workspace import workspace
-from swift_kernels.launch import num_multiprocessors, score_launch
+from swift_kernels.launch import ScoreLaunch, num_multiprocessors, score_launch
 from swift_kernels.reference import GATE_SUM_FLOOR
 
 # Sizes that change from batch to batch, of which the compiler need not know anything.
@@ -159,6 +159,15 @@ def score_kernel(
             tl.store(gate_sum_ptr + candidate, gates)
 
 
+def _scratch(
+    launch: ScoreLaunch, num_candidates: int, device: torch.device, is_shared: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Partial sums, sums of the tiles, and counters of who has arrived."""
+    sizes = (launch.num_partials + 3 * launch.num_tiles, launch.num_tiles + num_candidates)
+    floats, arrivals = workspace(*sizes, device, is_shared=is_shared)
+    return floats, floats[launch.num_partials :], arrivals
+
+
 def launch_score(
     layers: Sequence[Tensor],
     reward_weight: Tensor,
@@ -197,14 +206,9 @@ def launch_score(
     gated = gate_weight is not None
     scores, gate_sums = (reward_weight.new_empty(num_candidates) for _ in range(2))
     rewards, gates = (reward_weight.new_empty(rows, num_tokens) for _ in range(2))
-    num_partials = launch.num_tiles * launch.num_splits * 2 * launch.block_t
-    scratch, arrivals = workspace(
-        num_partials + 3 * launch.num_tiles,
-        launch.num_tiles + num_candidates,
-        device,
-        # false cu_seqlens could leave counters that are not 0
-        is_shared=is_workspace_shared and not is_packed,
-    )
+    # false cu_seqlens could leave counters that are not 0
+    is_shared = is_workspace_shared and not is_packed
+    partial, tile_sums, arrivals = _scratch(launch, num_candidates, device, is_shared)
     with torch.cuda.device_of(layers[0]):  # Triton launches on the current device
         score_kernel[(launch.num_tiles, launch.num_splits)](
             addresses,
@@ -214,8 +218,8 @@ def launch_score(
             gate_bias if gated else reward_bias,
             scores if scored is None else scored,
             scores if cu_seqlens is None else cu_seqlens,
-            scratch,
-            scratch[num_partials:],
+            partial,
+            tile_sums,
             arrivals,
             scores,
             gate_sums,
@@ -225,8 +229,7 @@ def launch_score(
             num_tokens,
             launch.tiles_per_candidate,
             launch.steps_per_split,
-            0 if is_packed else strides[0],
-            strides[1],
+            *strides,
             0 if scored is None or is_packed else scored.stride(0),
             0 if scored is None else scored.stride(1),
             0 if is_packed else num_tokens,

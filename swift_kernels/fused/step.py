@@ -124,9 +124,7 @@ def step_scratch(
         for itemsize in (2, 4)
         for is_aligned in (True, False)
     ]
-    num_floats = max(
-        launch.num_splits * launch.num_tiles * 2 * launch.block_t for launch in launches
-    )
+    num_floats = max(launch.num_partials for launch in launches)
     num_tiles = max(launch.num_tiles for launch in launches)
     return workspace(num_floats, num_tiles, device, is_shared=False)
 
