@@ -1,6 +1,7 @@
 """Checks of arguments. Each error names what came, what was expected, what to do."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ SCORED_TOKENS = ("fed", "response")
 FEATURES = ("hidden_states", "logits")
 
 
-def check_count(value, name: str) -> int:
+def check_count(value: object, name: str) -> int:
     """A whole number of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} is {value!r}, expected an int of at least 1")
@@ -19,19 +20,21 @@ def check_count(value, name: str) -> int:
     return value
 
 
-def check_flag(value, name: str) -> bool:
+def check_flag(value: object, name: str) -> bool:
+    """True or False, and nothing that only counts as one."""
     if not isinstance(value, bool):
         raise TypeError(f"{name} is {value!r}, expected True or False")
     return value
 
 
-def check_choice(value, choices: Sequence[str], name: str) -> str:
+def check_choice(value: str, choices: Sequence[str], name: str) -> str:
+    """One of the choices."""
     if value not in choices:
         raise ValueError(f"{name} is {value!r}, expected one of {', '.join(map(repr, choices))}")
     return value
 
 
-def check_layers(layers, num_layers: int) -> tuple[int, ...] | None:
+def check_layers(layers: object, num_layers: int) -> tuple[int, ...] | None:
     """Selected layers as ascending indices into the model's `num_layers` hidden states."""
     if layers is None:
         return None
@@ -50,7 +53,9 @@ def check_layers(layers, num_layers: int) -> tuple[int, ...] | None:
     return indices
 
 
-def check_tensors(tensors: dict[str, Tensor], expected: dict[str, tuple[int, ...]], path) -> None:
+def check_tensors(
+    tensors: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], path: str | Path
+) -> None:
     """Names, shapes and dtypes of a checkpoint's tensors, and that every value is finite."""
     if tensors.keys() != expected.keys():
         raise ValueError(f"{path} holds the tensors {sorted(tensors)}, expected {sorted(expected)}")
@@ -62,4 +67,4 @@ def check_tensors(tensors: dict[str, Tensor], expected: dict[str, tuple[int, ...
         if tensors[name].dtype not in (*FLOAT_DTYPES, torch.float64):
             raise ValueError(f"{name} in {path} has dtype {tensors[name].dtype}, expected float32")
         if not tensors[name].isfinite().all():
-            raise ValueError(f"{name} in {path} holds NaN or inf; the file is damaged")
+            raise ValueError(f"{name} in {path} holds NaN or inf, expected finite numbers")

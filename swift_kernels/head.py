@@ -2,16 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub import ModelHubMixin
 from torch import Tensor
 
 from swift_kernels import head_files
-from swift_kernels.checks import FEATURES, SCORED_TOKENS, check_choice, check_tensors
-from swift_kernels.scoring import score_candidates
+from swift_kernels.backends import Backend
+from swift_kernels.checks import SCORED_TOKENS, check_choice, check_tensors
+from swift_kernels.scoring import CandidateScores, score_candidates
 from swift_kernels.weights import HeadWeights
 
 
@@ -36,10 +38,16 @@ class RewardHead(
         base_model: the model it was trained for; None fits any model of the same shape.
         scored_tokens: "fed" scores every response token but the last, which `generate` never
             feeds to the model; "response" scores all of them.
-        feature: "hidden_states" or "logits".
+        feature: "hidden_states" or "logits", of which nothing is scored yet.
 
     Raises:
         TypeError, ValueError: naming the argument.
+
+    >>> from swift_kernels import RewardHead
+    >>> head = RewardHead(num_layers=2, hidden_size=4, base_model="someone/some-model")
+    >>> _ = head.save_pretrained("head")
+    >>> RewardHead.from_pretrained("head").digest() == head.digest()
+    True
     """
 
     def __init__(
@@ -53,19 +61,31 @@ class RewardHead(
         scored_tokens: str = "fed",
         feature: str = "hidden_states",
     ):
-        super().__init__(num_layers, hidden_size, gated=gated, layers=layers)
+        super().__init__(num_layers, hidden_size, gated=gated, layers=layers, feature=feature)
         self.base_model = base_model
         self.scored_tokens = check_choice(scored_tokens, SCORED_TOKENS, "scored_tokens")
-        self.feature = check_choice(feature, FEATURES, "feature")
 
-    def forward(self, hidden_states, attention_mask=None, **kwargs):
-        """`score_candidates(hidden_states, self, attention_mask, **kwargs)`."""
-        return score_candidates(hidden_states, self, attention_mask, **kwargs)
+    def forward(
+        self,
+        hidden_states: Sequence[Tensor] | Tensor,
+        attention_mask: Tensor | None = None,
+        *,
+        backend: Backend = "auto",
+        return_token_scores: bool = False,
+    ) -> Tensor | CandidateScores:
+        """`score_candidates` with this head."""
+        return score_candidates(
+            hidden_states,
+            self,
+            attention_mask,
+            backend=backend,
+            return_token_scores=return_token_scores,
+        )
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}={value!r}" for name, value in self.config().items())
 
-    def config(self) -> dict:
+    def config(self) -> dict[str, Any]:
         """The constructor's arguments, as saved in config.json."""
         return {
             "num_layers": self.num_layers,
@@ -85,7 +105,7 @@ class RewardHead(
             content.update(value.detach().cpu().float().numpy().tobytes())
         return content.hexdigest()
 
-    def save_pretrained(self, save_directory: str | Path, **kwargs):
+    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:
         """Write config.json, model.safetensors and a model card; each file is whole or absent.
 
         Takes the arguments of `huggingface_hub.ModelHubMixin.save_pretrained`.
@@ -100,7 +120,9 @@ class RewardHead(
         head_files.write(save_directory, self.config(), self.state_dict())
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs) -> "RewardHead":
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | Path, **kwargs: Any
+    ) -> "RewardHead":
         """Load a head from a local folder or a hub id. Reads safetensors and JSON only.
 
         Takes the arguments of `huggingface_hub.ModelHubMixin.from_pretrained`, and `device`.
@@ -115,12 +137,42 @@ class RewardHead(
         return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
 
     @classmethod
-    def _from_pretrained(cls, *, model_id: str, device: str = "cpu", **kwargs) -> "RewardHead":
+    def from_tensors(
+        cls,
+        tensors: Mapping[str, Tensor],
+        num_layers: int,
+        hidden_size: int,
+        *,
+        source: str | Path = "tensors",
+        **kwargs: Any,
+    ) -> "RewardHead":
+        """A head with these weights, copied; no random number is drawn.
+
+        Args:
+            tensors: each parameter under its name, of any floating dtype.
+            num_layers, hidden_size, **kwargs: the constructor's arguments.
+            source: what an error calls the tensors.
+
+        Raises:
+            TypeError, ValueError: an argument, or tensors that do not fit it.
+        """
+        head = cls._without_weights(num_layers=num_layers, hidden_size=hidden_size, **kwargs)
+        head.load_tensors(tensors, source)
+        return head
+
+    @classmethod
+    def _without_weights(cls, **config: Any) -> "RewardHead":
+        """On the default device, its parameters of any value: nobody's samples are shifted."""
+        with torch.device("meta"):
+            head = cls(**config)
+        return head.to_empty(device=torch.get_default_device())
+
+    @classmethod
+    def _from_pretrained(cls, *, model_id: str, device: str = "cpu", **kwargs: Any) -> "RewardHead":
         hub_options = {name: kwargs.pop(name) for name in head_files.HUB_OPTIONS if name in kwargs}
         config, tensors = head_files.read(model_id, hub_options)
         try:
-            with torch.random.fork_rng(devices=[]):  # loading a head shifts nobody's samples
-                head = cls(**config)
+            head = cls._without_weights(**config)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"config.json of {model_id} does not describe a head: {error}"
@@ -130,7 +182,7 @@ class RewardHead(
 
     @classmethod
     def from_reference_checkpoint(
-        cls, path: str | Path, num_layers: int, hidden_size: int, **kwargs
+        cls, path: str | Path, num_layers: int, hidden_size: int, **kwargs: Any
     ) -> "RewardHead":
         """Load a `.pt` file of the paper's code, gated or not, with weights-only loading.
 
@@ -146,14 +198,14 @@ class RewardHead(
                 or tensors of other names or shapes.
         """
         tensors, gated = head_files.read_reference_checkpoint(Path(path))
-        kwargs.setdefault("scored_tokens", "response")
-        head = cls(num_layers, hidden_size, gated=gated, **kwargs)
+        config = {"num_layers": num_layers, "hidden_size": hidden_size, "gated": gated}
+        head = cls._without_weights(**config, **{"scored_tokens": "response", **kwargs})
         head.load_tensors(
             head_files.split_fused(tensors, head.num_selected, hidden_size, path), path
         )
         return head
 
-    def load_tensors(self, tensors: dict[str, Tensor], source) -> None:
+    def load_tensors(self, tensors: Mapping[str, Tensor], source: str | Path) -> None:
         """Replace the weights by `tensors` after checking names, shapes and values."""
         expected = {name: tuple(value.shape) for name, value in self.state_dict().items()}
         check_tensors(tensors, expected, source)

@@ -7,8 +7,9 @@ import pickle
 import shutil
 import struct
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub import hf_hub_download
@@ -73,7 +74,8 @@ def replace_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def write(folder: Path, config: dict, tensors: dict[str, Tensor]) -> None:
+def write(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Both files of a head, into a folder that is there."""
     contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     (folder / WEIGHTS_NAME).write_bytes(save_safetensors(contiguous, {"format": "pt"}))
     text = json.dumps({**config, "model_type": "swift_head"}, indent=2) + "\n"
@@ -81,6 +83,7 @@ def write(folder: Path, config: dict, tensors: dict[str, Tensor]) -> None:
 
 
 def check_options(options: Iterable[str]) -> None:
+    """Refuse what `from_pretrained` does not take."""
     unknown = sorted(set(options) - {*HUB_OPTIONS, "device"})
     if unknown:
         raise TypeError(
@@ -120,7 +123,7 @@ def _pickle_hint(names: list[str]) -> str:
     )
 
 
-def read(source: str, hub_options: dict) -> tuple[dict, dict[str, Tensor]]:
+def read(source: str, hub_options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The constructor's arguments and the weights, from a folder or the hub."""
     files = [
         os.path.join(source, name)
@@ -139,7 +142,7 @@ def read(source: str, hub_options: dict) -> tuple[dict, dict[str, Tensor]]:
     return config, tensors
 
 
-def _parse_config(content: bytes, source) -> dict:
+def _parse_config(content: bytes, source: str | Path) -> dict[str, Any]:
     try:
         config = json.loads(content)
     except ValueError as error:  # broken JSON, or not UTF-8
@@ -169,7 +172,7 @@ def read_reference_checkpoint(path: Path) -> tuple[dict[str, Tensor], bool]:
 
 
 def split_fused(
-    tensors: dict[str, Tensor], num_layers: int, hidden_size: int, path
+    tensors: dict[str, Tensor], num_layers: int, hidden_size: int, path: str | Path
 ) -> dict[str, Tensor]:
     """The paper's tensors under our names and shapes. Its row 0 is the gate, row 1 the reward."""
     gated = "fused_layer.weight" in tensors

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from swift_kernels.checks import check_count, check_flag, check_layers
+from swift_kernels.checks import FEATURES, check_choice, check_count, check_flag, check_layers
 
 
 class HeadWeights(nn.Module):
@@ -19,19 +19,27 @@ class HeadWeights(nn.Module):
         hidden_size: H.
         gated: False leaves the gate out.
         layers: ascending indices of the hidden states that are read; None reads all.
+        feature: what they weigh, "hidden_states" or "logits".
 
     Raises:
         TypeError, ValueError: naming the argument.
     """
 
     def __init__(
-        self, num_layers: int, hidden_size: int, *, gated: bool, layers: Sequence[int] | None
+        self,
+        num_layers: int,
+        hidden_size: int,
+        *,
+        gated: bool,
+        layers: Sequence[int] | None,
+        feature: str,
     ):
         super().__init__()
         self.num_layers = check_count(num_layers, "num_layers")
         self.hidden_size = check_count(hidden_size, "hidden_size")
         self.gated = check_flag(gated, "gated")
         self.layers = check_layers(layers, num_layers)
+        self.feature = check_choice(feature, FEATURES, "feature")
         shape = (self.num_selected, hidden_size)
         self.reward_weight = nn.Parameter(torch.empty(shape, dtype=torch.float32))
         self.reward_bias = nn.Parameter(torch.empty((), dtype=torch.float32))

@@ -102,22 +102,20 @@ class FeatureSpec:
         if self.projection is not None:
             weight, bias = self.projection.lift(weight, bias, self.blocks_of(layers))
         is_whole = layers == tuple(range(self.num_layers))
-        head = RewardHead(
+        weight = weight.reshape(len(weight), len(layers), self.hidden_size)
+        tensors = {"reward_weight": weight[0], "reward_bias": bias[0]}
+        if len(weight) == 2:
+            tensors |= {"gate_weight": weight[1], "gate_bias": bias[1]}
+        return RewardHead.from_tensors(
+            tensors,
             self.num_layers,
             self.hidden_size,
+            source="the fit",
             gated=len(weight) == 2,
             layers=None if is_whole else layers,
             base_model=self.model,
             scored_tokens=self.scored_tokens,
         )
-        weight = weight.reshape(len(weight), len(layers), self.hidden_size)
-        with torch.no_grad():
-            head.reward_weight.copy_(weight[0])
-            head.reward_bias.copy_(bias[0])
-            if head.gated:
-                head.gate_weight.copy_(weight[1])
-                head.gate_bias.copy_(bias[1])
-        return head
 
 
 def encode(layers: Sequence[Tensor], spec: FeatureSpec) -> Tensor:
