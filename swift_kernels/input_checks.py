@@ -9,6 +9,15 @@ from swift_kernels.checks import FLOAT_DTYPES, check_count
 from swift_kernels.weights import HeadWeights
 
 
+def check_reads_states(head: HeadWeights) -> None:
+    """The head weighs hidden states, and nothing else is scored."""
+    if head.feature != "hidden_states":
+        raise ValueError(
+            f"head reads {head.feature}, which cannot be scored yet: expected a head with "
+            "feature='hidden_states'; train one on the model's hidden states"
+        )
+
+
 def check_hidden_states(
     hidden_states: object, head: HeadWeights, name: str = "hidden_states"
 ) -> tuple[Tensor, ...]:
@@ -27,6 +36,7 @@ def check_packed_states(hidden_states: object, head: HeadWeights) -> tuple[Tenso
 def _check_layers(
     layers: tuple[Tensor, ...], head: HeadWeights, name: str, shape_format: str, sizes: str
 ) -> tuple[Tensor, ...]:
+    check_reads_states(head)
     if len(layers) == head.num_layers and head.layers is not None:
         layers = tuple([layers[index] for index in head.layers])
     elif len(layers) != head.num_selected:

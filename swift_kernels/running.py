@@ -5,12 +5,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from swift_kernels import fused
 from swift_kernels.backends import Backend, choose_backend
 from swift_kernels.checks import check_count
 from swift_kernels.input_checks import (
     check_active,
     check_device,
     check_hidden_states,
+    check_reads_states,
     check_step_shape,
 )
 from swift_kernels.launch import concatenates_step
@@ -33,6 +35,20 @@ class RunningScore:
         num_candidates: N.
         device: where the hidden states will come from; None takes the head's.
         backend: "auto", "triton" or "torch".
+
+    Raises:
+        TypeError, ValueError: naming the argument; a head that reads no hidden states.
+
+    >>> import torch
+    >>> from swift_kernels import RewardHead, RunningScore
+    >>> weights = {"reward_weight": torch.ones(1, 2), "reward_bias": torch.zeros(())}
+    >>> head = RewardHead.from_tensors(weights, num_layers=1, hidden_size=2, gated=False)
+    >>> running = RunningScore(head, num_candidates=2)
+    >>> states = torch.arange(8.0).view(2, 1, 2, 1, 2)  # two steps of L, N, 1, H
+    >>> running.update(states[0], active=torch.tensor([True, True]))
+    >>> running.update(states[1], active=torch.tensor([True, False]))
+    >>> running.scores()
+    tensor([5., 5.])
     """
 
     def __init__(
@@ -43,6 +59,7 @@ class RunningScore:
         *,
         backend: Backend = "auto",
     ):
+        check_reads_states(head)
         device = head.reward_weight.device if device is None else torch.device(device)
         self.num_candidates = check_count(num_candidates, "num_candidates")
         self.backend = choose_backend(backend, device)
@@ -51,10 +68,8 @@ class RunningScore:
         self.sums = torch.zeros(shape, dtype=torch.float32, device=device)
         self.has_tokens = torch.zeros(num_candidates, dtype=torch.bool, device=device)  # [N]
         if self.backend == "triton":
-            from swift_kernels.fused.step import step_scratch
-
             sizes = (num_candidates, head.num_selected, head.hidden_size)
-            self.scratch = step_scratch(*sizes, self.sums.device)
+            self.scratch = fused.step.step_scratch(*sizes, self.sums.device)
 
     @property
     def weighted_sum(self) -> Tensor:
@@ -82,9 +97,8 @@ class RunningScore:
         check_device(layers[0], self.sums.device, "step_hidden_states[0]", "the sums")
         active = check_active(active, self.num_candidates, self.sums.device)
         if self.backend == "triton":
-            from swift_kernels.fused.ops import fused_step
-
-            fused_step(layers, self.head, active, self.sums, self.has_tokens, self.scratch)
+            sums = (self.sums, self.has_tokens)
+            fused.ops.fused_step(layers, self.head, active, *sums, self.scratch)
         else:
             self._add_with_torch(layers, active)
 
