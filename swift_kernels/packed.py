@@ -1,10 +1,12 @@
 """Scores of candidates whose tokens lie one after the other, without padding."""
 
 from collections.abc import Sequence
+from typing import Literal, overload
 
 import torch
 from torch import Tensor
 
+from swift_kernels import fused
 from swift_kernels.backends import Backend, choose_backend
 from swift_kernels.input_checks import check_cu_seqlens, check_packed_mask, check_packed_states
 from swift_kernels.masks import as_bool, hide_masked, is_in_pack
@@ -14,6 +16,36 @@ from swift_kernels.scoring import CandidateScores
 from swift_kernels.weights import HeadWeights
 
 
+@overload
+def score_packed(
+    hidden_states: Sequence[Tensor] | Tensor,
+    head: HeadWeights,
+    cu_seqlens: Tensor,
+    attention_mask: Tensor | None = None,
+    *,
+    backend: Backend = "auto",
+    return_token_scores: Literal[False] = False,
+) -> Tensor: ...
+@overload
+def score_packed(
+    hidden_states: Sequence[Tensor] | Tensor,
+    head: HeadWeights,
+    cu_seqlens: Tensor,
+    attention_mask: Tensor | None = None,
+    *,
+    backend: Backend = "auto",
+    return_token_scores: Literal[True],
+) -> CandidateScores: ...
+@overload
+def score_packed(
+    hidden_states: Sequence[Tensor] | Tensor,
+    head: HeadWeights,
+    cu_seqlens: Tensor,
+    attention_mask: Tensor | None = None,
+    *,
+    backend: Backend = "auto",
+    return_token_scores: bool,
+) -> Tensor | CandidateScores: ...
 def score_packed(
     hidden_states: Sequence[Tensor] | Tensor,
     head: HeadWeights,
@@ -44,6 +76,14 @@ def score_packed(
 
     Raises:
         TypeError, ValueError: an input does not fit the head; the message says which and why.
+
+    >>> import torch
+    >>> from swift_kernels import RewardHead, score_packed
+    >>> weights = {"reward_weight": torch.ones(1, 2), "reward_bias": torch.zeros(())}
+    >>> head = RewardHead.from_tensors(weights, num_layers=1, hidden_size=2, gated=False)
+    >>> states = torch.arange(6.0).view(1, 3, 2)  # L, total_tokens, H: rewards 1, 5 and 9
+    >>> score_packed(states, head, cu_seqlens=torch.tensor([0, 2, 3])).tolist()
+    [3.0, 9.0]
     """
     layers = check_packed_states(hidden_states, head)  # L of [1, total_tokens, H]
     num_tokens, device = layers[0].shape[1], layers[0].device
@@ -51,9 +91,7 @@ def score_packed(
     scored = check_packed_mask(attention_mask, num_tokens, device)  # [1, total_tokens]
     num_candidates = len(cu_seqlens) - 1
     if choose_backend(backend, device) == "triton" and num_tokens * num_candidates > 0:
-        from swift_kernels.fused.ops import fused_score
-
-        scores, _, rewards, gates = fused_score(layers, head, scored, cu_seqlens)
+        scores, _, rewards, gates = fused.ops.fused_score(layers, head, scored, cu_seqlens)
     else:
         keep = _is_scored(scored, cu_seqlens, num_tokens)
         rewards, gates = token_values(layers, head, keep)

@@ -1,10 +1,11 @@
 """Scores of N candidates from the hidden states of all their tokens."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple, overload
 
 from torch import Tensor
 
+from swift_kernels import fused
 from swift_kernels.backends import Backend, choose_backend
 from swift_kernels.input_checks import check_attention_mask, check_hidden_states
 from swift_kernels.masks import as_bool, hide_masked
@@ -14,13 +15,48 @@ from swift_kernels.weights import HeadWeights
 
 
 class CandidateScores(NamedTuple):
-    """Scores, and the values of each token that they average. Masked tokens have NaN."""
+    """Scores, and the values of each token that they average. Masked tokens have NaN.
+
+    >>> import torch
+    >>> from swift_kernels import RewardHead, score_candidates
+    >>> head, states = RewardHead(num_layers=2, hidden_size=4), torch.zeros(2, 3, 5, 4)
+    >>> values = score_candidates(states, head, return_token_scores=True)
+    >>> values.scores.shape, values.rewards.shape, values.gates.shape
+    (torch.Size([3]), torch.Size([3, 5]), torch.Size([3, 5]))
+    """
 
     scores: Tensor  # [N]
     rewards: Tensor  # [N, T]
     gates: Tensor  # [N, T]
 
 
+@overload
+def score_candidates(
+    hidden_states: Sequence[Tensor] | Tensor,
+    head: HeadWeights,
+    attention_mask: Tensor | None = None,
+    *,
+    backend: Backend = "auto",
+    return_token_scores: Literal[False] = False,
+) -> Tensor: ...
+@overload
+def score_candidates(
+    hidden_states: Sequence[Tensor] | Tensor,
+    head: HeadWeights,
+    attention_mask: Tensor | None = None,
+    *,
+    backend: Backend = "auto",
+    return_token_scores: Literal[True],
+) -> CandidateScores: ...
+@overload
+def score_candidates(
+    hidden_states: Sequence[Tensor] | Tensor,
+    head: HeadWeights,
+    attention_mask: Tensor | None = None,
+    *,
+    backend: Backend = "auto",
+    return_token_scores: bool,
+) -> Tensor | CandidateScores: ...
 def score_candidates(
     hidden_states: Sequence[Tensor] | Tensor,
     head: HeadWeights,
@@ -49,15 +85,21 @@ def score_candidates(
 
     Raises:
         TypeError, ValueError: an input does not fit the head; the message says which and why.
+
+    >>> import torch
+    >>> from swift_kernels import RewardHead, score_candidates
+    >>> weights = {"reward_weight": torch.ones(1, 2), "reward_bias": torch.zeros(())}
+    >>> head = RewardHead.from_tensors(weights, num_layers=1, hidden_size=2, gated=False)
+    >>> states = torch.arange(8.0).view(1, 2, 2, 2)  # L, N, T, H: rewards 1 and 5, then 9 and 13
+    >>> score_candidates(states, head, attention_mask=torch.tensor([[1, 1], [0, 1]])).tolist()
+    [3.0, 13.0]
     """
     layers = check_hidden_states(hidden_states, head)
     num_candidates, num_tokens, _ = layers[0].shape
     scored = check_attention_mask(attention_mask, num_candidates, num_tokens, layers[0].device)
     backend = choose_backend(backend, layers[0].device)
     if backend == "triton" and num_tokens * num_candidates > 0:
-        from swift_kernels.fused.ops import fused_score
-
-        scores, _, rewards, gates = fused_score(layers, head, scored)
+        scores, _, rewards, gates = fused.ops.fused_score(layers, head, scored)
     else:
         scored = as_bool(scored)
         rewards, gates = token_values(layers, head, scored)

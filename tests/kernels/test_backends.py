@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from reference_inputs import random_head, random_layers
-from swift_kernels import RunningScore, backends, score_candidates
+from swift_kernels import RunningScore, backends, fused, score_candidates
 from swift_kernels.backends import choose_backend
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
@@ -93,3 +93,21 @@ assert torch.allclose(running.scores(), score_candidates(states, head))
 """
     paths = f"import sys\nsys.path[:0] = {sys.path!r}\n"
     subprocess.run([sys.executable, "-c", paths + program], check=True, timeout=120)
+
+
+def test_triton_is_not_imported_before_a_kernel_runs():
+    program = """
+import torch
+from swift_kernels import RewardHead, RunningScore, score_candidates
+head = RewardHead(2, 4)
+score_candidates(torch.ones(2, 3, 1, 4), head, backend="torch")
+RunningScore(head, 3, backend="torch")
+assert not any(name.startswith("swift_kernels.fused.") for name in sys.modules)
+"""
+    paths = f"import sys\nsys.path[:0] = {sys.path!r}\n"
+    subprocess.run([sys.executable, "-c", paths + program], check=True, timeout=120)
+
+
+def test_door_to_triton_has_no_other_names():
+    with pytest.raises(AttributeError, match="'swift_kernels.fused' has no attribute 'opss'"):
+        fused.opss  # noqa: B018
