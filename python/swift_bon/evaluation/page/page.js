@@ -4,9 +4,9 @@
 const PAGE = 50;
 const FILTERS = [
   ["all questions", () => true],
-  ["SWIFT right, most likely sample wrong", (q) => q.swift === true && q.rival === false],
-  ["SWIFT wrong, most likely sample right", (q) => q.swift === false && q.rival === true],
-  ["SWIFT wrong, though some candidate is right", (q) => q.swift === false && q.right > 0],
+  ["SWIFT right, likeliest wrong", (q) => q.swift === true && q.rival === false],
+  ["SWIFT wrong, likeliest right", (q) => q.swift === false && q.rival === true],
+  ["SWIFT wrong, another right", (q) => q.swift === false && q.right > 0],
   ["no candidate right", (q) => q.right === 0],
 ];
 
