@@ -16,13 +16,14 @@ ONLY ?=
 GPU_OUT := $(if $(OUT),--out $(OUT))
 WITH_PATH := PYTHONPATH=.:python:$$PYTHONPATH
 
-.PHONY: help demo test lint docs bench gpu tune tables evaluate graders fits demo-head clean
+.PHONY: help demo test lint docs bench gpu tune tables evaluate graders fits demo-head browser clean
 
 help:
 	@echo "make demo       sample, score while generating, pick: a real model on 24 questions"
 	@echo "make test       the test suite"
 	@echo "make lint       ruff, and mypy over both packages"
 	@echo "make docs       this documentation as a site, in site/"
+	@echo "make browser    both pages opened in headless Chromium, and their pictures for the docs"
 	@echo "make bench      CPU benchmarks (5 minutes)"
 	@echo "make gpu        all benchmarks and the kernel tests on a GPU (9 minutes)"
 	@echo "make tune       launch numbers of the score kernel on a GPU (2 minutes)"
@@ -57,6 +58,10 @@ docs: $(DOCS_INSTALLED)
 	$(BIN)/python docs/command_line.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "open site/index.html"
+
+browser: $(INSTALLED)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[browser]'
+	PYTHONPATH=tests/helpers $(BIN)/python tests/browser/check_pages.py --runs $(RUNS) --images docs/images
 
 bench: $(INSTALLED)
 	$(BIN)/pytest bench --benchmark-columns min,median,max,rounds

@@ -60,7 +60,9 @@ def _switch(window: WebDriver) -> Faults:
     if not all_of(window, ".token"):
         return
     colours = set()
-    script = "return [...document.querySelectorAll('.token')].map(t => getComputedStyle(t).background)"
+    script = (
+        "return [...document.querySelectorAll('.token')].map(t => getComputedStyle(t).background)"
+    )
     for choice in all_of(window, "#colour-switch input"):
         press(window, choice)
         name = choice.get_attribute("value")
