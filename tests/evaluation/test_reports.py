@@ -1,6 +1,7 @@
 """The files of an evaluation: whole, where they should be, and saying the same."""
 
 import json
+import sys
 from dataclasses import replace
 
 import pytest
@@ -86,6 +87,32 @@ def test_lines_that_are_added_meanwhile_are_left_for_the_next_time(path, monkeyp
     record, files = report(path, num_draws=5)
     assert record["num_prompts"] == 12
     assert "new q0" not in files.html.read_text()
+
+
+def test_lines_added_to_a_file_too_large_to_hold_are_left_too(path, monkeypatch):
+    """It is read twice, to the same end."""
+    monkeypatch.setattr(reports, "HELD_BYTES", 0)
+    test_lines_that_are_added_meanwhile_are_left_for_the_next_time(path, monkeypatch)
+
+
+@pytest.mark.parametrize(("held_bytes", "times"), [(2**26, 1), (0, 2)])
+def test_a_small_file_is_read_once(path, monkeypatch, held_bytes, times):
+    read, calls = reports.read_prompts, []
+    monkeypatch.setattr(reports, "HELD_BYTES", held_bytes)
+    monkeypatch.setattr(reports, "read_prompts", lambda *a, **k: calls.append(a) or read(*a, **k))
+    _, files = report(path, num_draws=5)
+    assert len(calls) == times
+    assert "question 11?" in files.html.read_text()
+
+
+def test_bars_are_drawn_and_can_be_silenced(path, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    report(path, num_draws=5)
+    drawn = capsys.readouterr().err
+    assert all(f"{what}: " in drawn for what in ("reading", "picking", "intervals"))
+    report(path, num_draws=5, show_progress=False)
+    evaluate(path, num_draws=5, show_progress=False)
+    assert capsys.readouterr().err == ""
 
 
 def test_missing_matplotlib_is_said_before_the_work(path, monkeypatch):

@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from swift_bon.candidates.files import header_path, iterate_candidates, read_header
 from swift_bon.candidates.groups import groups_of
 from swift_bon.candidates.records import PromptCandidates
@@ -23,6 +25,7 @@ def evaluate(
     reference: str | None = None,
     num_draws: int = NUM_DRAWS,
     seed: int = 0,
+    show_progress: bool = True,
 ) -> Evaluation:
     """Accuracy of each way to pick one of k, for every k, with paired intervals over prompts.
 
@@ -35,32 +38,55 @@ def evaluate(
             likely sample, else the first score.
         num_draws: of the bootstrap, which draws groups of prompts that ask for one thing.
         seed: of all that is drawn.
+        show_progress: bars on a terminal while it reads, picks and draws.
 
     Returns:
         a dict; the type says what is in it, and `record_types` what each part means.
 
     Raises:
         FileNotFoundError, ValueError: no such file, a damaged line, or no such score.
+
+    >>> import json, pathlib
+    >>> from swift_bon import evaluate
+    >>> right = {"text": "5", "token_ids": [0], "correct": True, "scores": {"swift": 0.9}}
+    >>> wrong = {"text": "6", "token_ids": [1], "correct": False, "scores": {"swift": 0.1}}
+    >>> lines = [{"id": name, "prompt": "2 + 3?", "candidates": [right, wrong]} for name in "abc"]
+    >>> _ = pathlib.Path("sums.jsonl").write_text("\\n".join(map(json.dumps, lines)))
+    >>> record = evaluate("sums.jsonl", show_progress=False)
+    >>> record["swift"], record["random"], record["oracle"]
+    (1.0, 0.5, 1.0)
     """
-    return evaluate_file(path, combine, reference, num_draws, seed)[0]
+    prompts = read_prompts(path, show_progress=show_progress)
+    return evaluate_file(path, prompts, combine, reference, num_draws, seed, show_progress)[0]
+
+
+def read_prompts(
+    path: str | Path, end: int | None = None, *, show_progress: bool = True
+) -> Iterable[PromptCandidates]:
+    """`iterate_candidates` with a bar."""
+    disable = None if show_progress else True
+    return tqdm(iterate_candidates(path, end), desc="reading", unit="prompt", disable=disable)
 
 
 def evaluate_file(
     path: str | Path,
-    combine: Sequence[tuple[str, str] | str] | None = None,
-    reference: str | None = None,
-    num_draws: int = NUM_DRAWS,
-    seed: int = 0,
-    end: int | None = None,
+    prompts: Iterable[PromptCandidates],
+    combine: Sequence[tuple[str, str] | str] | None,
+    reference: str | None,
+    num_draws: int,
+    seed: int,
+    show_progress: bool,
 ) -> tuple[Evaluation, dict[str, list[int]]]:
     """`evaluate`, and which candidate of each prompt each method picks, for the report.
 
-    `end`: bytes of the file to read, where lines may be added meanwhile.
+    Args:
+        path: whose header says which prompts ask for one thing.
+        prompts: of the file.
     """
-    table = tabulate(iterate_candidates(path, end))
+    table = tabulate(prompts)
     header = read_header(Path(path)) if header_path(Path(path)).is_file() else None
     groups = groups_of(table.prompts, "" if header is None else header["task"])
-    return _evaluate(table, groups, header, combine, reference, num_draws, seed)
+    return _evaluate(table, groups, header, combine, reference, num_draws, seed, show_progress)
 
 
 def evaluate_candidates(
@@ -70,11 +96,12 @@ def evaluate_candidates(
     reference: str | None = None,
     num_draws: int = NUM_DRAWS,
     seed: int = 0,
+    show_progress: bool = True,
 ) -> Evaluation:
     """`evaluate` for candidates in memory; each prompt is a group of its own."""
     table = tabulate(prompts)
     groups = [prompt.id for prompt in table.prompts]
-    return _evaluate(table, groups, None, combine, reference, num_draws, seed)[0]
+    return _evaluate(table, groups, None, combine, reference, num_draws, seed, show_progress)[0]
 
 
 def _evaluate(
@@ -85,14 +112,16 @@ def _evaluate(
     reference: str | None,
     num_draws: int,
     seed: int,
+    show_progress: bool,
 ) -> tuple[Evaluation, dict[str, list[int]]]:
     check_count(num_draws, "num_draws")
     if not 0 <= seed < 2**63:
         raise ValueError(f"seed is {seed}, expected 0 or more, below 2**63")
     pairs = default_pairs(table.scores) if combine is None else _check_pairs(combine, table)
-    methods = pick_with_all_methods(table, groups, pairs, seed)
+    methods = pick_with_all_methods(table, groups, pairs, seed, show_progress=show_progress)
+    chosen = _choose_reference(reference, methods)
     record = make_record(
-        table, methods, groups, _choose_reference(reference, methods), num_draws, seed
+        table, methods, groups, chosen, num_draws, seed, show_progress=show_progress
     )
     record["candidates"] = header
     return record, {name: method.picks.indices for name, method in methods.items()}

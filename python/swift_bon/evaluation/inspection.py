@@ -16,6 +16,8 @@ from swift_bon.models.prompts import check_prompts
 from swift_kernels import RewardHead
 from swift_kernels.checks import check_count
 
+TITLE_CHARACTERS = 120
+
 
 def inspect_prompt(
     model,
@@ -25,6 +27,7 @@ def inspect_prompt(
     num_return_sequences: int = 8,
     *,
     seed: int = 0,
+    show_progress: bool = True,
     **generate_kwargs,
 ) -> str:
     """Sample candidates for a prompt and show each with its tokens' rewards and gates.
@@ -33,12 +36,19 @@ def inspect_prompt(
         prompt: a string (one user message) or chat messages.
         num_return_sequences: N, candidates.
         seed: of the random streams.
+        show_progress: a bar on a terminal, where there is more than one batch.
 
     The other arguments are those of `best_of_n`. Nothing is graded, so no candidate is called right
     or wrong.
 
     Returns:
         a self-contained HTML page.
+
+    >>> import pathlib
+    >>> from swift_bon import inspect_prompt, load_head, load_model
+    >>> model, tokenizer = load_model()
+    >>> page = inspect_prompt(model, tokenizer, "2 + 3?", load_head(), 2, max_new_tokens=4)
+    >>> num_characters = pathlib.Path("inspect.html").write_text(page, encoding="utf-8")
     """
     (chat,) = check_prompts(prompt)
     check_count(num_return_sequences, "num_return_sequences")
@@ -53,6 +63,7 @@ def inspect_prompt(
         stream_keys=[(seed, 0)],
         confidence_window=default_window(longest),
         with_token_scores=True,
+        show_progress=show_progress,
         **generate_kwargs,
     )
     stored = [
@@ -88,7 +99,13 @@ def _page(prompt: PromptCandidates, *, is_graded: bool) -> str:
         None,
         [prompt],
         shown,
-        title=" ".join(prompt.prompt.split())[:120],
+        title=_title(prompt.prompt),
         max_candidates=len(prompt.candidates),
         is_graded=is_graded,
     )
+
+
+def _title(text: str) -> str:
+    """The prompt on one line; of a long one the beginning, as the whole stands below."""
+    line = " ".join(text.split())
+    return line if len(line) <= TITLE_CHARACTERS else line[: TITLE_CHARACTERS - 1] + "…"

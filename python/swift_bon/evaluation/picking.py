@@ -2,10 +2,12 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from swift_bon.candidates.score_names import (
     FREE_SCORES,
@@ -144,12 +146,23 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(num_threads)
 
 
+class Way(NamedTuple):
+    """A method before it picks."""
+
+    name: str
+    label: str
+    family: str
+    pick: Callable[[], Picks]
+
+
 @one_thread()
 def pick_with_all_methods(
     table: CandidateTable,
     groups: Sequence[str],
     pairs: Sequence[tuple[str, str]],
     seed: int = 0,
+    *,
+    show_progress: bool = False,
 ) -> dict[str, Method]:
     """By name, in the order of tables.
 
@@ -157,30 +170,42 @@ def pick_with_all_methods(
         groups: of the prompts, for the blend's folds.
         pairs: of scores to combine.
         seed: of the subsets of votes and combinations, where there are too many for all.
+        show_progress: a bar on a terminal.
 
     Raises:
         ValueError: a score is named as another method.
     """
     scores = oriented_scores(table)
     check_score_names(scores)
-    methods = {"random": Method(label("random"), "bound", pick_random(table))}
+    ways = list(_ways(table, scores, groups, pairs, seed))
+    progress = tqdm(ways, desc="picking", unit="method", disable=None if show_progress else True)
+    return {way.name: Method(way.label, way.family, way.pick()) for way in progress}
+
+
+def _ways(
+    table: CandidateTable,
+    scores: dict[str, Tensor],
+    groups: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
+    seed: int,
+) -> Iterator[Way]:
+    yield Way("random", label("random"), "bound", partial(pick_random, table))
     for name, column in scores.items():
-        methods[name] = Method(label(name), score_family(name), pick_by_score(table, column))
+        pick = partial(pick_by_score, table, column)
+        yield Way(name, label(name), score_family(name), pick)
     if (table.answers != NO_ANSWER).any():
-        votes = pick_by_vote(table, table.present.float(), seed)
-        methods[MAJORITY] = Method(label(MAJORITY), "vote", votes)
+        pick = partial(pick_by_vote, table, table.present.float(), seed)
+        yield Way(MAJORITY, label(MAJORITY), "vote", pick)
         for name in (name for name in scores if score_family(name) != "free"):
-            votes = pick_by_vote(table, scores[name].sigmoid(), seed)
-            methods[name + VOTE_SUFFIX] = Method(vote_label(name), "vote", votes)
+            pick = partial(pick_by_vote, table, scores[name].sigmoid(), seed)
+            yield Way(name + VOTE_SUFFIX, vote_label(name), "vote", pick)
     for first, second in pairs:
         columns = scores[first], scores[second]
-        found = {
-            "by rank": pick_by_combination(table, *columns, combine_by_rank, seed),
-            "by scaling": pick_by_combination(table, *columns, combine_by_scaling, seed),
-            "blended": pick_by_blend(table, *columns, groups),
-        }
-        for how, picks in found.items():
-            words = combination_label(first, second, how)
-            methods[combination_name(first, second, how)] = Method(words, "combination", picks)
-    methods["oracle"] = Method(label("oracle"), "bound", pick_oracle(table))
-    return methods
+        for how, pick in {
+            "by rank": partial(pick_by_combination, table, *columns, combine_by_rank, seed),
+            "by scaling": partial(pick_by_combination, table, *columns, combine_by_scaling, seed),
+            "blended": partial(pick_by_blend, table, *columns, groups),
+        }.items():
+            name = combination_name(first, second, how)
+            yield Way(name, combination_label(first, second, how), "combination", pick)
+    yield Way("oracle", label("oracle"), "bound", partial(pick_oracle, table))

@@ -6,6 +6,7 @@ from typing import cast
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from swift_bon.candidates.score_names import SWIFT_SCORE
 from swift_bon.evaluation.candidate_table import CandidateTable
@@ -36,6 +37,8 @@ def make_record(
     reference: str,
     num_draws: int,
     seed: int,
+    *,
+    show_progress: bool = False,
 ) -> Evaluation:
     """All but "candidates".
 
@@ -65,7 +68,7 @@ def make_record(
             for name, method in methods.items()
         ],
         **cast(Accuracies, accuracies),  # the names of a user's scores are keys too
-        **_curves(methods, bootstrap),
+        **_curves(methods, bootstrap, show_progress),
         **_discrimination(table, methods, bootstrap),
         "no_pick": {
             name: method.picks.indices.count(NO_PICK)
@@ -81,18 +84,22 @@ def make_record(
     return record
 
 
-def _curves(methods: dict[str, Method], bootstrap: Bootstrap) -> Curves:
+def _curves(methods: dict[str, Method], bootstrap: Bootstrap, show_progress: bool) -> Curves:
     accuracies = {name: method.picks.accuracy for name, method in methods.items()}  # [P, K] each
     curves: dict[str, Curve] = {}
     size = max(accuracy.numel() for accuracy in accuracies.values())
     step = max(1, CHUNK_ELEMENTS // size)  # methods at a time, to draw seldom and to hold little
     names = list(accuracies)
+    disable = None if show_progress else True
+    progress = tqdm(total=len(names), desc="intervals", unit="method", disable=disable)
     for start in range(0, len(names), step):
         some = names[start : start + step]
         stacked = torch.stack([accuracies[name] for name in some], dim=1)  # [P, methods, K]
         low, high = bootstrap.bounds(stacked)
         rows = zip(some, stacked.mean(dim=0).tolist(), low.tolist(), high.tolist(), strict=True)
         curves |= {name: {"accuracy": a, "low": lo, "high": hi} for name, a, lo, hi in rows}
+        progress.update(len(some))
+    progress.close()
     return {
         "intervals": {name: [row["low"][-1], row["high"][-1]] for name, row in curves.items()},
         "ks": list(range(1, accuracies["random"].shape[-1] + 1)),

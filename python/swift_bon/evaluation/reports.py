@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from swift_bon.candidates.files import header_path, iterate_candidates
+from swift_bon.candidates.files import header_path
 from swift_bon.evaluation.accuracy_plot import plot_accuracy
-from swift_bon.evaluation.comparison import evaluate_file
+from swift_bon.evaluation.comparison import evaluate_file, read_prompts
 from swift_bon.evaluation.page import render_page
 from swift_bon.evaluation.record_types import Evaluation
 from swift_bon.plotting import figure_class
 from swift_bon.statistics.resampling import NUM_DRAWS
 from swift_bon.storage import finite_json, write_whole
+
+HELD_BYTES = 2**26  # of a file that is read once and kept for the page; larger ones twice
 
 
 class ReportFiles(NamedTuple):
@@ -31,6 +33,7 @@ def report(
     reference: str | None = None,
     num_draws: int = NUM_DRAWS,
     seed: int = 0,
+    show_progress: bool = True,
 ) -> tuple[Evaluation, ReportFiles]:
     """`evaluate` a candidates file and write what can be looked at.
 
@@ -43,13 +46,28 @@ def report(
     Raises:
         ModuleNotFoundError: matplotlib is missing.
         FileNotFoundError, ValueError: from `evaluate`, or a file would take the candidates' place.
+
+    >>> import json, pathlib
+    >>> from swift_bon import report
+    >>> right = {"text": "5", "token_ids": [0], "correct": True, "scores": {"swift": 0.9}}
+    >>> wrong = {"text": "6", "token_ids": [1], "correct": False, "scores": {"swift": 0.1}}
+    >>> lines = [{"id": name, "prompt": "2 + 3?", "candidates": [right, wrong]} for name in "abc"]
+    >>> _ = pathlib.Path("sums.jsonl").write_text("\\n".join(map(json.dumps, lines)))
+    >>> record, files = report("sums.jsonl", show_progress=False)
+    >>> record["swift"], files.html.name
+    (1.0, 'sums.evaluation.html')
     """
     figure_class()  # a missing matplotlib is said before anything takes time
     path = Path(path)
     files = report_files(path, output)
     end = path.stat().st_size if path.is_file() else None  # a collect may be adding lines
-    record, picks = evaluate_file(path, combine, reference, num_draws, seed, end)
-    prompts = iterate_candidates(path, end)
+    prompts = read_prompts(path, end, show_progress=show_progress)
+    is_held = end is not None and end <= HELD_BYTES
+    if is_held:
+        prompts = list(prompts)
+    record, picks = evaluate_file(path, prompts, combine, reference, num_draws, seed, show_progress)
+    if not is_held:  # once more: their texts and tokens would not fit
+        prompts = read_prompts(path, end, show_progress=show_progress)
     page = render_page(record, prompts, picks, title=_title(record, path))
     text = json.dumps(finite_json(record), ensure_ascii=False, allow_nan=False)
     write_whole(files.json, text + "\n")

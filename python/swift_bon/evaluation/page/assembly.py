@@ -47,6 +47,14 @@ def render_page(
     Raises:
         ValueError: `max_candidates` is below 1, `max_bytes` too small for the statistics, or
             `picks` do not fit the prompts.
+
+    >>> from swift_bon.candidates import PromptCandidates, StoredCandidate
+    >>> from swift_bon.evaluation.page import render_page
+    >>> right = StoredCandidate("It is 5.", token_ids=[7], correct=True)
+    >>> prompts = [PromptCandidates("sum", "2 + 3?", "5", [right])]
+    >>> page = render_page(None, prompts, {"swift": [0]}, title="one question")
+    >>> "<title>one question</title>" in page
+    True
     """
     if max_candidates < 1:
         raise ValueError(f"max_candidates is {max_candidates}, expected 1 or more")
