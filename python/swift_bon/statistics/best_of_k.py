@@ -21,6 +21,12 @@ def best_of_k_accuracy(scores: Tensor, correct: Tensor, present: Tensor | None =
     Ties are split fairly. The highest of a random subset lies in a group of tied candidates with
     the probability that the subset has none above and some of the group: a difference of two
     ratios of binomials. Within the group each one is as likely.
+
+    >>> import torch
+    >>> from swift_bon.statistics import best_of_k_accuracy
+    >>> scores = torch.tensor([[3.0, 2.0, 1.0]])
+    >>> best_of_k_accuracy(scores, torch.tensor([[False, True, False]])).round(decimals=3).tolist()
+    [[0.333, 0.333, 0.0]]
     """
     present = torch.ones_like(scores, dtype=torch.bool) if present is None else present
     num_below, num_up_to = count_ranks(scores, present)
@@ -42,7 +48,13 @@ def best_of_k_accuracy(scores: Tensor, correct: Tensor, present: Tensor | None =
 
 
 def pass_at_k(correct: Tensor, present: Tensor | None = None) -> Tensor:
-    """Chance that any of k candidates is right, float64 `[P, N]`, k = 1 to N (arXiv 2107.03374)."""
+    """Chance that any of k candidates is right, float64 `[P, N]`, k = 1 to N (arXiv 2107.03374).
+
+    >>> import torch
+    >>> from swift_bon.statistics import pass_at_k
+    >>> pass_at_k(torch.tensor([[False, True, False, False]])).tolist()
+    [[0.25, 0.5, 0.75, 1.0]]
+    """
     return best_of_k_accuracy(correct.double(), correct, present)
 
 

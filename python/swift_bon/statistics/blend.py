@@ -25,6 +25,14 @@ def cross_validated_blend(
         groups: of the prompts; those of a group stand in one fold, which depends on its name alone.
 
     Where no other fold has a right and a wrong candidate in one prompt, the weights are equal.
+
+    >>> import torch
+    >>> from swift_bon.statistics import cross_validated_blend
+    >>> features = torch.tensor([[[1.0, 5.0], [0.0, 5.0]]]).repeat(8, 1, 1)
+    >>> correct = torch.tensor([[True, False]]).repeat(8, 1)
+    >>> blended = cross_validated_blend(features, correct, [f"question {n}" for n in range(8)])
+    >>> bool((blended[:, 0] > blended[:, 1]).all())
+    True
     """
     folds = torch.tensor([int(split_rank(group) * num_folds) for group in groups])
     blended = torch.full(correct.shape, float("nan"), dtype=torch.float64)
@@ -44,6 +52,13 @@ def fit_blend(features: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
 
     Minimises the log-sigmoid loss of right against wrong candidates, averaged within a prompt, then
     over prompts, by Newton's method.
+
+    >>> import torch
+    >>> from swift_bon.statistics import fit_blend
+    >>> features = torch.tensor([[[1.0, 5.0], [0.0, 5.0]]])  # one prompt, two candidates
+    >>> weights, mean = fit_blend(features, torch.tensor([[True, False]]))
+    >>> bool(weights[0] > 0), float(weights[1]), mean.tolist()
+    (True, 0.0, [0.5, 5.0])
     """
     features = features.double()
     has_all = ~features.isnan().any(dim=-1)

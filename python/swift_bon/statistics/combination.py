@@ -18,6 +18,12 @@ def combine_by_rank(first: Tensor, second: Tensor, masks: Tensor) -> Tensor:
     Args:
         first, second: `[N]`, higher is better, NaN where there is none.
         masks: `[N, S]`, 1 = in the subset.
+
+    >>> import torch
+    >>> from swift_bon.statistics import combine_by_rank
+    >>> first, second = torch.tensor([3.0, 2.0, 1.0]), torch.tensor([1.0, 3.0, 2.0])
+    >>> combine_by_rank(first, second, torch.ones(3, 1)).flatten().tolist()
+    [-2.0, -1.0, -2.0]
     """
     has_both = ~(first.isnan() | second.isnan())
     masks = masks * has_both[:, None]
@@ -36,6 +42,12 @@ def combine_by_scaling(first: Tensor, second: Tensor, masks: Tensor) -> Tensor:
     """The mean of both scores, each scaled to 0 for the lowest and 1 for the highest, `[N, S]`.
 
     Arguments as in `combine_by_rank`. Where all are the same, each counts as 0.
+
+    >>> import torch
+    >>> from swift_bon.statistics import combine_by_scaling
+    >>> first, second = torch.tensor([3.0, 2.0, 1.0]), torch.tensor([10.0, 30.0, 20.0])
+    >>> combine_by_scaling(first, second, torch.ones(3, 1)).flatten().tolist()
+    [0.5, 0.75, 0.25]
     """
     is_in = (masks > 0) & ~(first.isnan() | second.isnan())[:, None]
     total = torch.zeros(masks.shape, dtype=torch.float64)

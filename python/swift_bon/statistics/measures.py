@@ -18,6 +18,12 @@ def picked_accuracy(scores: Tensor, correct: Tensor) -> Tensor:
 
     Ties are split fairly: the mean over the tied candidates. A prompt without any score counts as
     a random pick among its candidates.
+
+    >>> import torch
+    >>> from swift_bon.statistics import picked_accuracy
+    >>> scores = torch.tensor([[0.1, 0.9], [0.5, 0.5]])
+    >>> picked_accuracy(scores, torch.tensor([[False, True], [True, False]])).tolist()
+    [1.0, 0.5]
     """
     scores = scores.double()
     has_score = ~scores.isnan()
@@ -32,6 +38,11 @@ def auroc(scores: Tensor, correct: Tensor) -> float:
 
     Args:
         scores, correct: `[M]` each, pooled over prompts. NaN where one class is missing.
+
+    >>> import torch
+    >>> from swift_bon.statistics import auroc
+    >>> auroc(torch.tensor([0.1, 0.4, 0.35, 0.8]), torch.tensor([False, False, True, True]))
+    0.75
     """
     correct = correct.bool()
     return float(auroc_within(scores.double()[None], correct[None]))
@@ -45,6 +56,12 @@ def auroc_within(scores: Tensor, correct: Tensor) -> Tensor:
         correct: `[P, N]` bool.
 
     NaN for a prompt without a right and a wrong candidate.
+
+    >>> import torch
+    >>> from swift_bon.statistics import auroc_within
+    >>> scores = torch.tensor([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
+    >>> auroc_within(scores, torch.tensor([[False, True, False], [True, True, True]])).tolist()
+    [0.5, nan]
     """
     is_known = ~scores.isnan()
     num_below, num_up_to = count_ranks(scores, is_known)
@@ -80,6 +97,13 @@ def calibration(probabilities: Tensor, correct: Tensor, num_bins: int = 10) -> C
         probabilities: `[M]` from 0 to 1, without NaN; correct: `[M]` bool.
 
     Candidates of one probability share what is right among them, so that their order is no matter.
+
+    >>> import torch
+    >>> from swift_bon.statistics import calibration
+    >>> probabilities = torch.tensor([0.25, 0.25, 0.75, 0.75])
+    >>> measured = calibration(probabilities, torch.tensor([False, False, True, False]), num_bins=2)
+    >>> measured.ece, [(one.count, one.probability, one.accuracy) for one in measured.bins]
+    (0.25, [(2, 0.25, 0.0), (2, 0.75, 0.5)])
     """
     brier = float((probabilities.double() - correct.double()).square().mean())
     probabilities, order = probabilities.double().sort()

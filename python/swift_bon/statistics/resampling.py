@@ -20,7 +20,11 @@ ROUNDING = 1e-9  # relative: sums in another order are no smaller
 
 
 class Interval(NamedTuple):
-    """A mean over prompts with the bounds of its bootstrap interval."""
+    """A mean over prompts with the bounds of its bootstrap interval.
+
+    >>> from swift_bon.statistics import Interval
+    >>> mean, low, high = Interval(0.5, low=0.25, high=0.75)
+    """
 
     mean: float
     low: float
@@ -34,6 +38,13 @@ class Bootstrap:
         num_prompts: P.
         groups: `[P]` numbers from 0; None: each prompt is drawn alone.
         num_draws, seed: of the draws, the same for whatever is asked.
+
+    >>> import torch
+    >>> from swift_bon.statistics import Bootstrap
+    >>> is_right = torch.tensor([1.0, 0.0, 1.0, 0.0]).repeat(25)  # of a pick for each prompt
+    >>> mean, low, high = Bootstrap(100).interval(is_right)
+    >>> mean, 0.4 <= low < mean < high <= 0.6
+    (0.5, True)
     """
 
     def __init__(
@@ -116,7 +127,13 @@ def permutation_p_value(
     num_draws: int = NUM_PERMUTATIONS,
     seed: int = 0,
 ) -> float:
-    """`permutation_p_values` of one column `[P]`."""
+    """`permutation_p_values` of one column `[P]`.
+
+    >>> import torch
+    >>> from swift_bon.statistics import permutation_p_value
+    >>> permutation_p_value(torch.tensor([1.0, 1.0, 1.0, 0.0]))  # 2 of 8 ways are as far from 0
+    0.25
+    """
     column = differences[:, None]
     return float(permutation_p_values(column, groups, num_draws=num_draws, seed=seed))
 

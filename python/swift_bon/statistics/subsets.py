@@ -13,7 +13,13 @@ EVERY_SIZE = 64  # up to here; larger sizes grow by a tenth, and what is between
 
 
 class Subsets(NamedTuple):
-    """S subsets of N candidates, the same for every prompt of N."""
+    """S subsets of N candidates, the same for every prompt of N.
+
+    >>> from swift_bon.statistics import Subsets, make_subsets
+    >>> subsets: Subsets = make_subsets(3)
+    >>> subsets.average(subsets.sizes.double()).tolist()  # a mean for each size
+    [1.0, 2.0, 3.0]
+    """
 
     masks: Tensor  # [N, S] float32, 1 = in the subset: a subset is a column, reductions are fast
     sizes: Tensor  # [S] int64
@@ -41,6 +47,11 @@ def make_subsets(num_candidates: int, seed: int = 0) -> Subsets:
     Those are the beginnings of 16 random orders, each also begun a quarter, a half and three
     quarters further on, so that they share few candidates. Single candidates, all but one of them
     (of up to 64) and all are complete, so that these sizes are exact.
+
+    >>> from swift_bon.statistics import make_subsets
+    >>> subsets = make_subsets(3)
+    >>> subsets.masks.shape, subsets.sizes.tolist(), subsets.is_exact
+    (torch.Size([3, 7]), [1, 1, 2, 1, 2, 2, 3], True)
     """
     if num_candidates <= LARGEST_EXACT:
         numbers = torch.arange(1, 2**num_candidates)

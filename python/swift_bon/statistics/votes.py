@@ -40,6 +40,13 @@ def vote_accuracy(
 
     Tied answers share the vote. An answer is as right as the share of its candidates that are. A
     subset without votes counts as a random pick.
+
+    >>> import torch
+    >>> from swift_bon.statistics import make_subsets, vote_accuracy
+    >>> answers, correct = torch.tensor([0, 1, 1]), torch.tensor([False, True, True])
+    >>> accuracy, winner = vote_accuracy(answers, torch.ones(3), correct, make_subsets(3))
+    >>> accuracy.round(decimals=3).tolist(), winner
+    ([0.667, 0.667, 1.0], 1)
     """
     correct = correct.double()
     has_vote = (answers != NO_ANSWER) & (weights > 0)
