@@ -1,4 +1,4 @@
-"""From questions to a trained head, in a minute: collect, extract, train, use.
+"""From questions to a trained head: collect, extract, train, use.
 
 So few questions make a poor head; `make demo-head` takes all of them.
 """
@@ -10,7 +10,9 @@ from swift_bon import best_of_n, collect, extract_features, load_model, train_re
 NUM_QUESTIONS = int(sys.argv[1]) if len(sys.argv) > 1 else 48
 
 model, tokenizer = load_model()
-prompts = collect(model, tokenizer, "train.jsonl", split="train", limit=NUM_QUESTIONS)
+prompts = collect(
+    model, tokenizer, "train.jsonl", split="train", limit=NUM_QUESTIONS, max_new_tokens=16
+)
 num_right = sum(sum(prompt.correct) for prompt in prompts)
 print(f"{num_right} right of {sum(len(prompt.candidates) for prompt in prompts)} candidates")
 
