@@ -70,9 +70,9 @@ def test_a_prompt_with_some_scores_keeps_them(tmp_path):
     path = write(tmp_path, [prompt], added_scores={"rm": ORIGIN})
     assert candidates[0].text == " ab "  # which is given no finite score now
     assert add_scores(path, "rm", TextScorer()).num_not_finite == 0
-    found = read_candidates(path)[0].candidates
-    assert (found[0].scores, found[2].scores) == (scores[0], scores[2])
-    assert found[1].scores == {**scores[1], "rm": len(found[1].text) + 1 + 1 / 3}
+    candidates = read_candidates(path)[0].candidates
+    assert (candidates[0].scores, candidates[2].scores) == (scores[0], scores[2])
+    assert candidates[1].scores == {**scores[1], "rm": len(candidates[1].text) + 1 + 1 / 3}
 
 
 def test_two_models_side_by_side(path):

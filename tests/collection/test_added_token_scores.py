@@ -46,11 +46,11 @@ def test_scores_of_collect_get_their_tokens(tmp_path):
     replace_candidates(path, prompts)
     (tmp_path / "a.header.json").write_bytes(header)
     add_scores(path, "swift", TokenScorer())
-    found = read_candidates(path)
-    assert [[c.scores for c in p.candidates] for p in found] == [
+    scored = read_candidates(path)
+    assert [[c.scores for c in p.candidates] for p in scored] == [
         [c.scores for c in p.candidates] for p in prompts
     ]
-    assert all(c.token_scores is not None for p in found for c in p.candidates)
+    assert all(c.token_scores is not None for p in scored for c in p.candidates)
     assert (tmp_path / "a.header.json").read_bytes() == header
     scorer = TokenScorer()
     add_scores(path, "swift", scorer)
@@ -67,8 +67,8 @@ def test_tokens_that_are_there_stay(tmp_path):
     candidates = [first, dataclasses.replace(second, token_scores=tokens)]
     path = write(tmp_path, [dataclasses.replace(PROMPTS[3], candidates=candidates)], head="0")
     assert add_scores(path, "swift", TokenScorer()).num_prompts == 1
-    found = read_candidates(path)[0].candidates
-    assert [c.token_scores for c in found] == [TokenScorer().tokens(first), tokens]
+    candidates = read_candidates(path)[0].candidates
+    assert [c.token_scores for c in candidates] == [TokenScorer().tokens(first), tokens]
 
 
 def test_token_scores_from_nowhere(tmp_path):

@@ -27,11 +27,11 @@ def test_states_that_are_not_finite(tmp_path):
     prompts[3] = dataclasses.replace(PROMPTS[3], candidates=[*PROMPTS[3].candidates, bad])
     path = write(tmp_path, prompts)
     added = score(path, head_of(), model)
-    found = read_candidates(path)
-    assert "swift" not in found[3].candidates[-1].scores
-    tokens = found[3].candidates[-1].token_scores
+    scored = read_candidates(path)
+    assert "swift" not in scored[3].candidates[-1].scores
+    tokens = scored[3].candidates[-1].token_scores
     assert tokens.rewards == tokens.gates == [None] * 4  # attention carries it to all
-    others = [c for prompt in found for c in prompt.candidates if c.text != bad.text]
+    others = [c for prompt in scored for c in prompt.candidates if c.text != bad.text]
     num_without = sum(len(c.token_ids) < 2 or RARE_TOKEN in c.token_ids for c in others)
     assert len(others) - num_without > 5
     assert sum("swift" not in c.scores for c in others) == num_without

@@ -28,12 +28,12 @@ HEADS = {
 
 def expected_of(model, head, prompt):
     """Score, rewards and gates of each candidate, from one forward each."""
-    found = []
+    rows = []
     for states in own_states(model, prompt, head.scored_tokens):
         with torch.no_grad():
             values = score_candidates(states[:, None], head, return_token_scores=True)
-        found.append([values.scores.item(), values.rewards[0].tolist(), values.gates[0].tolist()])
-    return found
+        rows.append([values.scores.item(), values.rewards[0].tolist(), values.gates[0].tolist()])
+    return rows
 
 
 def close(values):
@@ -84,12 +84,12 @@ def test_the_same_as_collect_stores(tmp_path):
     score(path, head)
     num_scored = 0
     for prompt, other in zip(read_candidates(path), collected, strict=True):
-        for found, candidate in zip(prompt.candidates, other.candidates, strict=True):
-            assert found.scores == pytest.approx(candidate.scores, rel=1e-3, abs=1e-4)
-            num_scored += "swift" in found.scores
-            assert found.token_scores.lengths == candidate.token_scores.lengths
-            assert found.token_scores.rewards == close(candidate.token_scores.rewards)
-            assert found.token_scores.gates == close(candidate.token_scores.gates)
+        for scored, candidate in zip(prompt.candidates, other.candidates, strict=True):
+            assert scored.scores == pytest.approx(candidate.scores, rel=1e-3, abs=1e-4)
+            num_scored += "swift" in scored.scores
+            assert scored.token_scores.lengths == candidate.token_scores.lengths
+            assert scored.token_scores.rewards == close(candidate.token_scores.rewards)
+            assert scored.token_scores.gates == close(candidate.token_scores.gates)
     assert num_scored > 8
     before = path.read_bytes()
     collect(model, tokenizer, path, **settings)  # goes on: the header still fits
@@ -133,10 +133,10 @@ def test_another_head_under_another_name(path):
 
 
 def test_only_what_the_head_reads_is_kept(path, monkeypatch):
-    found = []
+    layer_sets = []
 
     def record(*args, layers, **kwargs):
-        found.append(layers)
+        layer_sets.append(layers)
         return response_states(*args, layers=layers, **kwargs)
 
     def without_gradients(*args, **kwargs):
@@ -146,7 +146,7 @@ def test_only_what_the_head_reads_is_kept(path, monkeypatch):
     monkeypatch.setattr(head_scores, "response_states", record)
     monkeypatch.setattr(head_scores, "score_packed", without_gradients)
     score(path, head_of(layers=[0, 2]))
-    assert found == [(0, 2)]
+    assert layer_sets == [(0, 2)]
 
 
 def test_head_is_neither_moved_nor_asked_for_gradients(path):

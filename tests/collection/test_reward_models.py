@@ -23,14 +23,14 @@ PROMPTS = texted_prompts()
 @pytest.fixture
 def batches(monkeypatch):
     """The token ids of each forward of the test."""
-    found = []
+    batches = []
 
     def record(model, rows):
-        found.append([list(row) for row in rows])
+        batches.append([list(row) for row in rows])
         return reward_forward(model, rows)
 
     monkeypatch.setattr(reward_models, "reward_forward", record)
-    return found
+    return batches
 
 
 def assert_as_alone(model, batch_size: int, prompts=PROMPTS) -> None:
@@ -99,14 +99,14 @@ def test_bfloat16_and_training_mode():
 
 
 def test_nothing_is_kept_for_a_next_token():
-    found = []
+    outputs = []
     model = reward_model()
-    model.register_forward_hook(lambda module, inputs, output: found.append(output))
+    model.register_forward_hook(lambda module, inputs, output: outputs.append(output))
     RewardModelScorer(model, tiny_tokenizer()).score(PROMPTS)
-    assert found
-    assert all(getattr(output, "past_key_values", None) is None for output in found)
-    assert all(getattr(output, "cache", None) is None for output in found)
-    assert not any(output.logits.requires_grad for output in found)
+    assert outputs
+    assert all(getattr(output, "past_key_values", None) is None for output in outputs)
+    assert all(getattr(output, "cache", None) is None for output in outputs)
+    assert not any(output.logits.requires_grad for output in outputs)
 
 
 def test_batches_are_of_similar_length_and_each_text_runs_once(batches):

@@ -153,17 +153,17 @@ def _logit_of(confidence: float) -> float:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_tokens_left_out_have_no_share_in_the_entropy(dtype):
     logits = torch.tensor([[0.0, 0.0, -INF, -INF]], dtype=dtype)
-    found = token_confidence(logits, logits.float().logsumexp(dim=-1))
-    assert found.entropy.item() == pytest.approx(math.log(2))
-    assert found.self_certainty.item() == INF  # the divergence is infinite indeed
+    measures = token_confidence(logits, logits.float().logsumexp(dim=-1))
+    assert measures.entropy.item() == pytest.approx(math.log(2))
+    assert measures.self_certainty.item() == INF  # the divergence is infinite indeed
 
 
 def test_a_uniform_distribution_is_the_least_sure():
     logits = torch.full((1, 50), 2.5)
-    found = token_confidence(logits, logits.logsumexp(dim=-1))
-    assert found.entropy.item() == pytest.approx(math.log(50))
-    assert found.self_certainty.item() == pytest.approx(0.0, abs=1e-5)
-    assert found.confidence.item() == pytest.approx(math.log(50))
+    measures = token_confidence(logits, logits.logsumexp(dim=-1))
+    assert measures.entropy.item() == pytest.approx(math.log(50))
+    assert measures.self_certainty.item() == pytest.approx(0.0, abs=1e-5)
+    assert measures.confidence.item() == pytest.approx(math.log(50))
 
 
 @pytest.mark.parametrize(

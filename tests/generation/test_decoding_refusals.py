@@ -9,6 +9,7 @@ from transformers import GenerationConfig, TextIteratorStreamer, TextStreamer
 
 from decoding_cases import NUM_LAYERS, PROMPTS, assert_scored, generate, make_head
 from model_probes import TokenCounter
+from swift_bon import BestOfNDecoding
 from swift_kernels import RewardHead
 from tiny_models import PAD, SHAPE, build, tiny_model, tiny_tokenizer
 
@@ -48,6 +49,21 @@ def test_a_streamer_is_refused_by_name():
     model, streamer = tiny_model("llama"), TextStreamer(tiny_tokenizer())
     with pytest.raises(ValueError, match="^streamer cannot be used"):
         generate(model, make_head(), [PROMPTS[0]], num_return_sequences=1, streamer=streamer)
+
+
+def test_a_streamer_is_refused_behind_a_function_of_ones_own():
+    model, method = tiny_model("llama"), BestOfNDecoding(make_head())
+
+    def wrapped(*args, **kwargs):
+        return method(*args, **kwargs)
+
+    with pytest.raises(ValueError, match="^streamer cannot be used"):
+        model.generate(
+            torch.tensor([PROMPTS[0]]),
+            custom_generate=wrapped,
+            max_new_tokens=2,
+            streamer=TextStreamer(tiny_tokenizer()),
+        )
 
 
 def test_the_reader_of_a_refused_stream_does_not_wait():

@@ -64,8 +64,8 @@ def test_balanced_braces_are_kept(content):
 
 @given(st.text("\\boxedf{} 1a"))
 def test_any_text_has_an_answer(text):
-    found = last_boxed(text)
-    assert found is None or (found and found in text)
+    box = last_boxed(text)
+    assert box is None or (box and box in text)
 
 
 PIECES = {

@@ -90,8 +90,8 @@ def test_by_hand(reference, text, answer):
 def test_hostile_answers(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     start = time.process_time()
-    found = grade("[1, 2]", f"\\boxed{{{text}}}")
-    assert not found.correct and (found.answer is None or len(found.answer) < 10_000)
+    graded = grade("[1, 2]", f"\\boxed{{{text}}}")
+    assert not graded.correct and (graded.answer is None or len(graded.answer) < 10_000)
     assert literals.reference_fault(text) is None or len(literals.reference_fault(text)) < 300
     assert time.process_time() - start < 1.0
     assert list(tmp_path.iterdir()) == []

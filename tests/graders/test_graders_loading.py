@@ -66,8 +66,8 @@ def test_a_function_and_an_object():
     ids=["true", "false", "grade", "tuple", "none"],
 )
 def test_what_a_function_may_say(said, grade):
-    found = load_grader(lambda question, text: said).grade(QUESTION, r"\boxed{6}")
-    assert found == grade and isinstance(found, Grade)
+    graded = load_grader(lambda question, text: said).grade(QUESTION, r"\boxed{6}")
+    assert graded == grade and isinstance(graded, Grade)
 
 
 def test_false_without_a_box_has_no_answer():

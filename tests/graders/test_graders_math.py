@@ -112,13 +112,13 @@ def test_right_answers_are_spelled_as_the_reference(reference, text):
     ],
 )
 def test_wrong_answers_have_one_spelling(reference, text, answer):
-    found = grade(reference, text)
+    graded = grade(reference, text)
     if (reference, text) == ("2", r"\boxed{\frac{}"):
-        assert found == Grade(None, False)
+        assert graded == Grade(None, False)
         return
-    assert not found.correct
+    assert not graded.correct
     if answer is not None:
-        assert found.answer == answer
+        assert graded.answer == answer
 
 
 @pytest.mark.parametrize(
@@ -142,8 +142,8 @@ def test_integers_are_right_only_if_equal(reference, answer):
 @settings(max_examples=30, deadline=None)
 @given(st.text("0123456789abxy+-^_{}()[],.=\\ $%", max_size=12))
 def test_any_answer_gets_a_grade(answer):
-    found = grade("18", f"\\boxed{{{answer}}}")
-    assert found.correct == (found.answer == "18")
+    graded = grade("18", f"\\boxed{{{answer}}}")
+    assert graded.correct == (graded.answer == "18")
 
 
 # Answers that would hang or fill the memory: what follows them is graded as if nothing had been.
@@ -179,8 +179,8 @@ def test_an_answer_that_hangs_is_wrong(impatient, answer):
 def test_odd_texts_are_fast(text):
     mathematics.process.ask("read", "1")
     start = time.perf_counter()
-    found = grade("18", text)
-    assert found.correct == ("18" in text)
+    graded = grade("18", text)
+    assert graded.correct == ("18" in text)
     assert time.perf_counter() - start < 2.0
 
 

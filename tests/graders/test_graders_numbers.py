@@ -124,8 +124,8 @@ def test_equality(first, second, is_equal):
     ],
 )
 def test_last_number(text, number):
-    found = last_number(text)
-    assert (found and found[1]) == number
+    last = last_number(text)
+    assert (last and last[1]) == number
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,8 @@ def average_over_subsets(count: int, accuracy: Callable[[Sequence[int]], Fractio
     """For k = 1 to `count` the mean of `accuracy` over all subsets of k."""
     averages = []
     for size in range(1, count + 1):
-        found = [accuracy(subset) for subset in itertools.combinations(range(count), size)]
-        averages.append(float(sum(found) / len(found)))
+        accuracies = [accuracy(subset) for subset in itertools.combinations(range(count), size)]
+        averages.append(float(sum(accuracies) / len(accuracies)))
     return averages
 
 

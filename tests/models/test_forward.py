@@ -26,7 +26,7 @@ def run(model, *, scored_tokens="fed", layers=ALL_LAYERS, batch_size=5, prompts=
         for position, prompt in enumerate(prompts)
         for c in prompt.candidates
     ]
-    found, batches = {}, []
+    captured, batches = {}, []
     for batch, states, _ in response_states(
         model,
         render_prompts(tiny_tokenizer(), chats),
@@ -36,10 +36,10 @@ def run(model, *, scored_tokens="fed", layers=ALL_LAYERS, batch_size=5, prompts=
         batch_size=batch_size,
     ):
         lengths = [responses[index].num_scored for index in batch]
-        assert not found.keys() & set(batch)
-        found |= dict(zip(batch, torch.stack(states).split(lengths, dim=1), strict=True))
+        assert not captured.keys() & set(batch)
+        captured |= dict(zip(batch, torch.stack(states).split(lengths, dim=1), strict=True))
         batches.append(batch)
-    return found, batches, responses
+    return captured, batches, responses
 
 
 @pytest.mark.parametrize("scored_tokens", ["fed", "response"])
@@ -49,11 +49,11 @@ def run(model, *, scored_tokens="fed", layers=ALL_LAYERS, batch_size=5, prompts=
 def test_states_are_the_models_own(name, scored_tokens):
     """Prompts of unequal length side by side, one prefill for the candidates of each."""
     model = shared_model(name)
-    found, _, responses = run(model, scored_tokens=scored_tokens)
+    captured, _, responses = run(model, scored_tokens=scored_tokens)
     expected = [s for prompt in PROMPTS for s in own_states(model, prompt, scored_tokens)]
-    assert sorted(found) == [index for index, states in enumerate(expected) if states.shape[1]]
+    assert sorted(captured) == [index for index, states in enumerate(expected) if states.shape[1]]
     assert len(expected) == len(responses)
-    for index, states in found.items():
+    for index, states in captured.items():
         torch.testing.assert_close(states, expected[index], rtol=1e-4, atol=1e-4)
 
 
@@ -72,19 +72,19 @@ def test_prompts_have_what_the_tests_need():
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
 def test_any_batch_gives_the_same_states(batch_size):
     expected, _, responses = run(shared_model(), batch_size=5)
-    found, batches, _ = run(shared_model(), batch_size=batch_size)
+    captured, batches, _ = run(shared_model(), batch_size=batch_size)
     assert max(map(len, batches)) == min(batch_size, len(expected))
-    assert found.keys() == expected.keys()
+    assert captured.keys() == expected.keys()
     for index in expected:
-        torch.testing.assert_close(found[index], expected[index], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(captured[index], expected[index], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("layers", [(0,), (3,), (1, 3)])
 def test_selected_layers(layers):
     expected, _, _ = run(shared_model())
-    found, _, _ = run(shared_model(), layers=layers)
+    captured, _, _ = run(shared_model(), layers=layers)
     for index in expected:
-        assert torch.equal(found[index], expected[index][list(layers)])
+        assert torch.equal(captured[index], expected[index][list(layers)])
 
 
 def test_prompts_are_filled_in_once(monkeypatch):
@@ -124,8 +124,8 @@ def test_without_scored_tokens_the_model_does_not_run(monkeypatch):
     monkeypatch.setattr(forward, "_forward", None)
     only = [p.__class__(p.id, p.prompt, p.reference, p.candidates[-1:]) for p in PROMPTS[::3]]
     assert all(len(candidate.token_ids) == 1 for p in only for candidate in p.candidates)
-    found, batches, _ = run(shared_model(), prompts=only)
-    assert not found and not batches
+    captured, batches, _ = run(shared_model(), prompts=only)
+    assert not captured and not batches
 
 
 def test_counts():
@@ -150,12 +150,12 @@ def test_out_of_memory_halves_the_batch(monkeypatch, error):
         return whole(model, rendered, responses, layers, pad_id)
 
     monkeypatch.setattr(forward, "_forward", small_memory)
-    found, batches, _ = run(shared_model(), batch_size=12)
+    captured, batches, _ = run(shared_model(), batch_size=12)
     assert tried[:3] == [min(12, len(expected)), 6, 3]
     assert max(tried[3:]) == 3  # it does not try again
-    assert found.keys() == expected.keys()
+    assert captured.keys() == expected.keys()
     for index in expected:
-        torch.testing.assert_close(found[index], expected[index], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(captured[index], expected[index], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(

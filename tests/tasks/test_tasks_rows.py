@@ -32,9 +32,9 @@ def write(tmp_path, text):
 def test_every_form_gives_the_rows(tmp_path, monkeypatch, form, chunk):
     monkeypatch.setattr(rows, "CHUNK_CHARACTERS", chunk)
     path = write(tmp_path, form)
-    found = list(read_rows(path))
-    assert [row for _, row in found] == ROWS
-    assert [where for where, _ in found] == [f"row {number} of {path}" for number in range(4)]
+    pairs = list(read_rows(path))
+    assert [row for _, row in pairs] == ROWS
+    assert [where for where, _ in pairs] == [f"row {number} of {path}" for number in range(4)]
 
 
 JSON = st.recursive(
@@ -89,6 +89,13 @@ def test_rows_are_read_one_after_the_other(tmp_path):
 def test_what_is_no_file_of_rows(tmp_path, text, message):
     with pytest.raises(ValueError, match=message):
         list(read_rows(write(tmp_path, text)))
+
+
+@pytest.mark.parametrize("rest", ['[{"a": 2}]', '\n{"a": 2}', " " * 99 + "x"], ids=repr)
+def test_a_list_is_the_whole_file(tmp_path, monkeypatch, rest):
+    monkeypatch.setattr(rows, "CHUNK_CHARACTERS", 4)
+    with pytest.raises(ValueError, match="goes on after its JSON list, with .*; expected one list"):
+        list(read_rows(write(tmp_path, '[{"a": 1}]' + rest)))
 
 
 def test_no_file_and_no_text(tmp_path):

@@ -1,8 +1,8 @@
-"""Every input check of the package. Each error names what came, what was expected, what to do."""
+"""Ways of decoding that cannot be scored, and arguments that `best_of_n` sets itself."""
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from transformers import GenerationConfig
+from transformers import GenerationConfig, PreTrainedModel
 from transformers.generation.configuration_utils import GenerationMode
 from transformers.generation.streamers import BaseStreamer
 
@@ -27,7 +27,7 @@ UNSCORABLE = {
 OFF_AT_ONE = ("num_beams", "num_beam_groups", "guidance_scale")
 
 
-def refuse(name: str, value=None) -> NoReturn:
+def refuse(name: str, value: object = None) -> NoReturn:
     """Refuse an argument by name. A stream is ended, or its reader would wait for ever."""
     if isinstance(value, BaseStreamer):
         value.end()
@@ -37,7 +37,7 @@ def refuse(name: str, value=None) -> NoReturn:
     )
 
 
-def check_generate_kwargs(generate_kwargs: dict) -> None:
+def check_generate_kwargs(generate_kwargs: dict[str, Any]) -> None:
     """Arguments of `best_of_n` that cannot be scored, or that it sets itself."""
     for name, value in generate_kwargs.items():
         if name in UNSCORABLE and _is_on(name, value):
@@ -62,7 +62,10 @@ def check_generate_kwargs(generate_kwargs: dict) -> None:
 
 
 def check_decoding(
-    model, head: RewardHead | None, generation_config: GenerationConfig, model_kwargs: dict
+    model: PreTrainedModel,
+    head: RewardHead | None,
+    generation_config: GenerationConfig,
+    model_kwargs: dict[str, Any],
 ) -> None:
     """Refuse, by name, a way of decoding whose states are not those of the returned tokens."""
     check_decoder_only(model)
@@ -92,6 +95,6 @@ def _mode_argument(generation_config: GenerationConfig) -> str:
     return "num_beams"
 
 
-def _is_on(name: str, value) -> bool:
+def _is_on(name: str, value: object) -> bool:
     """Whether an argument out of `UNSCORABLE` asks for what it stands for."""
     return value not in (None, False) and not (name in OFF_AT_ONE and value == 1)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+from typing import Any
 
 from torch import Tensor
 from transformers import (
@@ -75,7 +76,7 @@ class BestOfNDecoding:
         logits_processor: LogitsProcessorList,
         stopping_criteria: StoppingCriteriaList,
         generation_config: GenerationConfig,
-        **model_kwargs,
+        **model_kwargs: Any,
     ) -> Tensor | BestOfNOutput:
         _refuse_dropped_arguments()
         method = ScoredDecoding(self.head)
@@ -93,7 +94,7 @@ class BestOfNDecoding:
         )
 
 
-def _select_rows(value, rows: Tensor):
+def _select_rows(value: Any, rows: Tensor) -> Any:
     """The chosen candidates of anything `generate` returns: tensors, tuples of them, caches."""
     if isinstance(value, Tensor):
         return value[rows.to(value.device)]

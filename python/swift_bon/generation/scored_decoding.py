@@ -72,7 +72,7 @@ class ScoredDecoding:
         logits_processor: LogitsProcessorList,
         stopping_criteria: StoppingCriteriaList,
         generation_config: GenerationConfig,
-        **model_kwargs,
+        **model_kwargs: Any,
     ) -> DecodedCandidates:
         if self.head is not None:
             check_head_fits(self.head, model)

@@ -1,6 +1,7 @@
 """Which tokens count, from the stopping decisions themselves."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,7 +30,7 @@ class FinishTracker(StoppingCriteriaList):
         self.num_steps = 0
         self.on_token = on_token
 
-    def __call__(self, input_ids: Tensor, scores, **kwargs) -> Tensor:
+    def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs: Any) -> Tensor:
         is_done = super().__call__(input_ids, scores, **kwargs)  # [N]
         self.finished_before = self.finished
         self.num_tokens += ~self.finished

@@ -14,6 +14,7 @@ import math
 import os
 import signal
 import sys
+from typing import Any, TextIO
 
 MEMORY_BYTES = 2 << 30
 LONGEST_SPELLING = 1000
@@ -38,7 +39,7 @@ def serve(timeout_s: float) -> None:
             signal.alarm(0)
 
 
-def _send(answers, message: list) -> None:
+def _send(answers: TextIO, message: list) -> None:
     answers.write(json.dumps(message) + "\n")
     answers.flush()
 
@@ -77,7 +78,7 @@ def _parse(text: str) -> tuple:
     return tuple(parse(boxed, extraction_config=config, parsing_timeout=None))
 
 
-def _expression(text: str):
+def _expression(text: str) -> Any:
     return next((part for part in _parse(text) if not isinstance(part, str)), None)
 
 

@@ -7,11 +7,12 @@ and the output of the final norm, which is the decoder's `last_hidden_state`.
 import contextlib
 import threading
 import weakref
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
 from swift_bon.models.identity import embedding_matrix, num_hidden_layers
@@ -98,7 +99,7 @@ def _reproduces_hidden_states(model: PreTrainedModel, parts: DecoderParts) -> bo
 
 
 @contextlib.contextmanager
-def _evaluation_mode(model: PreTrainedModel):
+def _evaluation_mode(model: PreTrainedModel) -> Iterator[None]:
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
@@ -139,7 +140,7 @@ class Capture:
         self.layers = tuple(range(num_layers)) if layers is None else tuple(layers)
         self.newest_only = newest_only
         self._states: list[Tensor] = []
-        self._handles: list = []
+        self._handles: list[RemovableHandle] = []
         self._thread = 0
 
     def __enter__(self) -> "Capture":
@@ -161,7 +162,7 @@ class Capture:
         self._handles.append(decoder.register_forward_hook(self._finish))
         return self
 
-    def __exit__(self, *exc_info) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
@@ -172,14 +173,16 @@ class Capture:
     def _is_mine(self) -> bool:
         return threading.get_ident() == self._thread
 
-    def _start(self, module, args) -> None:
+    def _start(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         if self._is_mine():
             self._states.clear()  # of a forward that failed half-way
 
-    def _take_input(self, module, args, kwargs=None) -> None:
+    def _take_input(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None
+    ) -> None:
         # without kwargs: PyTorch may call it so in one thread while another one removes it
         if self._is_mine():
-            state = args[0] if args else kwargs.get("hidden_states")
+            state = args[0] if args else (kwargs or {}).get("hidden_states")
             if state is None:
                 raise CaptureError(f"{type(module).__name__} was called without hidden_states")
             self._add(state)
@@ -189,7 +192,7 @@ class Capture:
             state = state[:, -1:].clone()  # a view would keep all of it
         self._states.append(state)
 
-    def _finish(self, module, args, output) -> None:
+    def _finish(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         if not self._is_mine():
             return
         if self.layers[-1] == len(self.parts.blocks):

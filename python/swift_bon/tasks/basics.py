@@ -89,7 +89,9 @@ def _split_of(fact: str) -> str:
     return "test" if _hash(fact) % 5 == 0 else "train"
 
 
-def _word(kind: str, fact: str, item: str, values: tuple, reference: object):
+def _word(
+    kind: str, fact: str, item: str, values: tuple[object, ...], reference: object
+) -> Iterator[tuple[str, Question]]:
     """One question for each wording, `item` naming them: `sum/9+12/1`, `sum/9+12/2`, ..."""
     for number, wording in enumerate(WORDINGS[kind], start=1):
         prompt = wording.format(*values)
