@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from swift_bon import cli, collection, models
-from swift_bon.cli.options import Json, Model, Samples, Seed
+from swift_bon.cli.options import Json, Model, Progress, Samples, Seed
 from swift_bon.cli.terminal import readable_errors
 from swift_bon.models.names import EMBEDDED_NAME
 
@@ -91,6 +91,7 @@ def collect(
     token_scores: Annotated[
         bool, typer.Option(help="Store the head's reward and gate of each token, too.")
     ] = True,
+    show_progress: Progress = True,
     as_json: Json = False,
 ) -> None:
     """Sample candidates for the questions of a task, grade them, and store them."""
@@ -118,6 +119,7 @@ def collect(
         seed=seed,
         confidence_window=confidence_window,
         token_scores=token_scores,
+        show_progress=show_progress,
         **{name: value for name, value in sampling.items() if value is not None},
     )
     num_right = sum(c.correct for prompt in prompts for c in prompt.candidates)
@@ -163,6 +165,7 @@ def import_rollouts(
             "was if left out."
         ),
     ] = None,
+    show_progress: Progress = True,
     as_json: Json = False,
 ) -> None:
     """Make a candidates file of the paper's rollouts. Needs the model's tokenizer alone."""
@@ -178,5 +181,6 @@ def import_rollouts(
         grader=grader,
         end_token_id=end_token_id,
         max_new_tokens=max_new_tokens,
+        show_progress=show_progress,
     )
     cli.output.print_record({"path": str(path), **report._asdict()}, as_json)

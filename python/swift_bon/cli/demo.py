@@ -99,7 +99,7 @@ def demo(
     elif not console.is_terminal:
         console.print()  # a live table ends its last line only on a terminal
     num_tokens = sum(len(c.token_ids) for prompt in results for c in prompt.candidates)
-    record = evaluate_candidates(results)
+    record = evaluate_candidates(results, show_progress=False)
     summary = {
         "model": model_name(model),
         "questions": questions,

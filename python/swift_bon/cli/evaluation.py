@@ -6,7 +6,17 @@ from typing import Annotated, Any
 import typer
 
 from swift_bon import cli, evaluation, models
-from swift_bon.cli.options import Head, Json, MaxNewTokens, Model, Samples, Seed, Temperature, TopP
+from swift_bon.cli.options import (
+    Head,
+    Json,
+    MaxNewTokens,
+    Model,
+    Progress,
+    Samples,
+    Seed,
+    Temperature,
+    TopP,
+)
 from swift_bon.cli.terminal import read_prompts, readable_errors
 from swift_bon.models.names import EMBEDDED_NAME
 
@@ -39,6 +49,7 @@ def evaluate(
         int, typer.Option(help="Draws of the bootstrap over questions, for the intervals.")
     ] = 2000,
     seed: Annotated[int, typer.Option(help="Seed of all that is drawn.")] = 0,
+    show_progress: Progress = True,
     as_json: Json = False,
 ) -> None:
     """Say how often each way to pick one of k is right, with paired intervals, in a report."""
@@ -47,6 +58,7 @@ def evaluate(
         "reference": reference,
         "num_draws": num_draws,
         "seed": seed,
+        "show_progress": show_progress,
     }
     files: tuple[Path, ...] = ()
     if report:
@@ -87,6 +99,7 @@ def inspect(
     seed: Seed = 0,
     model: Model = EMBEDDED_NAME,
     head: Head = None,
+    show_progress: Progress = True,
     as_json: Json = False,
 ) -> None:
     """Write a page of one prompt's candidates, each token coloured by its reward and its gate."""
@@ -107,6 +120,7 @@ def inspect(
             loaded_head,
             num_return_sequences,
             seed=seed,
+            show_progress=show_progress,
             max_new_tokens=max_new_tokens,
             temperature=temperature,
             top_p=top_p,

@@ -99,6 +99,7 @@ def generate(
     seed: Seed = 0,
     model: Model = EMBEDDED_NAME,
     head: Head = None,
+    show_progress: Progress = True,
     as_json: Json = False,
 ) -> None:
     """Write N candidates for each prompt and print the best, with the scores of all."""
@@ -113,6 +114,7 @@ def generate(
         num_return_sequences,
         batch_size=batch_size,
         seed=seed,
+        show_progress=show_progress,
         max_new_tokens=max_new_tokens,
         temperature=temperature,
         top_p=top_p,

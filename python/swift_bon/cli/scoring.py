@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from swift_bon import candidates, cli, collection, models
-from swift_bon.cli.options import Json
+from swift_bon.cli.options import Json, Progress
 from swift_bon.cli.terminal import readable_errors
 
 
@@ -49,6 +49,7 @@ def score(
             "head and 16 for a reward model."
         ),
     ] = None,
+    show_progress: Progress = True,
     as_json: Json = False,
 ) -> None:
     """Add the scores of a reward model or of a head to each candidate of a file."""
@@ -61,10 +62,14 @@ def score(
     header = candidates.read_header(candidates.files.check_file(path))  # before a model is loaded
     if reward_model is not None:
         judge, tokenizer = collection.load_reward_model(reward_model)
-        added = collection.score_with_reward_model(path, judge, tokenizer, **given)
+        added = collection.score_with_reward_model(
+            path, judge, tokenizer, show_progress=show_progress, **given
+        )
     else:
         model = model or header["model"]
         loaded_head = models.load_head(head, model_name=model)
         loaded_model, tokenizer = models.load_model(model)
-        added = collection.score_with_head(path, loaded_model, tokenizer, loaded_head, **given)
+        added = collection.score_with_head(
+            path, loaded_model, tokenizer, loaded_head, show_progress=show_progress, **given
+        )
     cli.output.print_record({"path": str(path), **added._asdict()}, as_json)

@@ -26,6 +26,7 @@ from swift_bon.models.identity import (
     model_name,
     weights_digest,
 )
+from swift_bon.models.loading import without_progress_bars
 from swift_bon.models.memory import run_or_free
 from swift_kernels.checks import check_count
 
@@ -64,9 +65,10 @@ def load_reward_model(
     config = AutoConfig.from_pretrained(name, **safely)
     _check_config(config, name)  # before gigabytes are read
     tokenizer = AutoTokenizer.from_pretrained(name, **safely)
-    model, info = AutoModelForSequenceClassification.from_pretrained(
-        name, config=config, dtype=dtype or "auto", output_loading_info=True, **safely
-    )
+    with without_progress_bars():
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            name, config=config, dtype=dtype or "auto", output_loading_info=True, **safely
+        )
     if info["missing_keys"]:
         raise ValueError(
             f"{name} has no weights for {', '.join(sorted(info['missing_keys']))}, which would be "

@@ -62,7 +62,7 @@ def load_model(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     source = _source(name)
     tokenizer = load_tokenizer(name)
-    with _without_progress_bars():
+    with without_progress_bars():
         model = AutoModelForCausalLM.from_pretrained(
             source, dtype=dtype or "auto", trust_remote_code=False
         )
@@ -130,7 +130,7 @@ def _dequantize(gguf_file: Path, folder: Path) -> None:
             "gguf_file": gguf_file.name,
         }
         tokenizer = AutoTokenizer.from_pretrained(**source)
-        with _without_progress_bars():
+        with without_progress_bars():
             quantized = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
         config = quantized.config
         del config.quantization_config  # the weights are plain float32 from here on
@@ -148,7 +148,8 @@ def _dequantize(gguf_file: Path, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _without_progress_bars() -> Iterator[None]:
+def without_progress_bars() -> Iterator[None]:
+    """Transformers draws one for the weights, whoever asks it not to."""
     was_enabled = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
