@@ -19,6 +19,7 @@ from pages import made_pages, real_pages
 from selenium.webdriver.remote.webdriver import WebDriver
 
 WIDE, NARROW = 1280, 400
+PICTURE = {"width": 1100, "height": 1180}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,7 +58,7 @@ def take_pictures(window: WebDriver, runs: Path, images: Path) -> None:
     runs.mkdir(parents=True, exist_ok=True)
     images.mkdir(parents=True, exist_ok=True)
     for name, page in zip(("report", "inspect"), real_pages(runs), strict=True):
-        show(window, page, width=WIDE, height=1000)
+        show(window, page, **PICTURE)
         window.save_screenshot(str(images / f"{name}.png"))
 
 

@@ -14,7 +14,7 @@ FREE = ("sum_logprob", "perplexity", "entropy", "self_certainty", "tail_confiden
 REWARD = "Skywork/Skywork-Reward-V2-Llama-3.1-8B"  # names of reward models are as long as that
 MODEL = "an-organisation-with-a-long-name/Its-Model-of-135M-Parameters-Instruct"
 LONG_TEXT = 2000  # tokens, more than are drawn at once
-QUESTION = "What is the capital of France?"
+QUESTION = "What is the capital of Kenya?"  # as the documentation says
 
 
 def make_candidates() -> list[PromptCandidates]:
@@ -58,6 +58,6 @@ def real_pages(folder: Path) -> tuple[Path, Path]:
     collect(model, tokenizer, path, split="test", limit=48, head=head)
     _, files = report(path)
     page = folder / "browser.inspect.html"
-    text = inspect_prompt(model, tokenizer, QUESTION, head, max_new_tokens=40)
+    text = inspect_prompt(model, tokenizer, QUESTION, head, max_new_tokens=48)
     page.write_text(text, encoding="utf-8")
     return files.html, page
