@@ -61,17 +61,24 @@ A linear head that scores the candidates a language model writes from its own hi
 
 
 @contextlib.contextmanager
-def replace_folder(folder: Path) -> Iterator[Path]:
-    """A staging folder whose files move into `folder` at the end, each whole."""
+def staging_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder beside `folder`, on the same disk; gone at the end unless it was renamed."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def replace_folder(folder: Path) -> Iterator[Path]:
+    """A staging folder whose files move into `folder` at the end, each whole."""
+    with staging_folder(folder) as staging:
+        yield staging
         folder.mkdir(exist_ok=True)
         for file in sorted(staging.iterdir()):
             os.replace(file, folder / file.name)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def write(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:

@@ -1,22 +1,23 @@
-"""Writing so that a kill at any moment leaves nothing half-written."""
+"""Files that outlive a kill at any moment, and how a reader knows that they are whole.
+
+Writing: a line at a time (`append_lines`), or a whole file that is there or not (`write_whole`,
+`whole_file`, `staged_file`), by one run at a time (`only_run`). Knowing: digests (`sha256`,
+`short_digest`, `file_sha256`), records of JSON with a checksum of themselves, and checks that name
+the file and say what to do. Tensors are written by `swift_bon.features.tensor_files`.
+"""
 
 import contextlib
 import hashlib
 import json
 import os
 from collections.abc import Iterator
-from json import dumps
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError
-from safetensors.torch import save_file
-from torch import Tensor
 
 BLOCK_BYTES = 2**20
-MAKE_AGAIN = "extract again, which makes only what is lost"
-START_OVER = "delete the folder and extract again"
+SHORT_DIGITS = 16  # of a digest, enough to tell apart what one project holds
 
 
 def append_lines(path: Path, lines: list[str]) -> None:
@@ -45,20 +46,33 @@ def write_whole(path: Path, content: str | bytes) -> None:
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write to, which takes the place of `path` once the block has ended well."""
+    with staged_file(path) as staging, staging.open("wb") as file:
+        yield file
+
+
+@contextlib.contextmanager
+def staged_file(path: Path) -> Iterator[Path]:
+    """Where to write a file that takes the place of `path` once the block has ended well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staging = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with staging.open("wb") as file:
-            yield file
-            file.flush()
+        yield staging
+        with staging.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(staging, path)
     finally:
         staging.unlink(missing_ok=True)
 
 
-def check_same_settings(earlier: dict, settings: dict, where, what_to_do: str) -> None:
-    differing = [n for n in settings if dumps(earlier.get(n)) != dumps(settings[n])]
+def check_same_settings(
+    earlier: dict[str, Any], settings: dict[str, Any], where: Path, what_to_do: str
+) -> None:
+    """Whether a run that goes on does so with the settings that it began with.
+
+    Raises:
+        ValueError: names those that differ.
+    """
+    differing = [n for n in settings if json.dumps(earlier.get(n)) != json.dumps(settings[n])]
     if differing:
         raise ValueError(
             f"{where} was made with other settings: "
@@ -67,43 +81,27 @@ def check_same_settings(earlier: dict, settings: dict, where, what_to_do: str) -
         )
 
 
-def write_tensors(
-    path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None
-) -> tuple[int, str]:
-    """Write a safetensors file that is whole or absent; its size in bytes and its SHA-256."""
-    staging = path.with_name(f".{path.name}.{os.getpid()}")
-    contiguous = {name: value.contiguous() for name, value in tensors.items()}
-    try:
-        save_file(contiguous, staging, metadata={"format": "pt", **(metadata or {})})
-        sha256, num_bytes = file_sha256(staging), staging.stat().st_size
-        with staging.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(staging, path)
-    except SafetensorError as error:  # what it makes of a full disk
-        raise OSError(f"{path} could not be written: {error}") from error
-    finally:
-        staging.unlink(missing_ok=True)
-    return num_bytes, sha256
-
-
 @contextlib.contextmanager
-def only_run(path: Path) -> Iterator[None]:
-    """Nobody else writes the file meanwhile.
+def only_run(path: Path, lock: Path | None = None) -> Iterator[None]:
+    """Nobody else writes the file or the folder meanwhile; a kill ends that too.
+
+    `lock`: the file that is locked; None takes `.<name>.lock` beside `path`.
 
     Raises:
-        ValueError: somebody does.
+        ValueError: somebody writes there.
+        PermissionError: the lock's folder cannot be written to.
     """
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(f"the folder {path.parent} cannot be written to; use another one")
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    lock = lock or path.absolute().parent / f".{path.absolute().name}.lock"
+    if not os.access(lock.parent, os.W_OK):
+        raise PermissionError(f"the folder {lock.parent} cannot be written to; use another one")
     try:
-        with lock.acquire(timeout=0):
+        with FileLock(lock).acquire(timeout=0):
             yield
     except Timeout as error:
         raise ValueError(f"{path} is being written by another run; wait for its end") from error
 
 
-def finite_json(value):
+def finite_json(value: Any) -> Any:
     """JSON has no infinity and no NaN: such a score becomes null."""
     if isinstance(value, dict):
         return {key: finite_json(item) for key, item in value.items()}
@@ -113,7 +111,21 @@ def finite_json(value):
     return value if is_number else None
 
 
+def sha256(*parts: str | bytes) -> str:
+    """Of all parts, one after the other: 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode() if isinstance(part, str) else part)
+    return digest.hexdigest()
+
+
+def short_digest(*parts: str | bytes) -> str:
+    """The first 16 digits of `sha256`: what a thing is known by in files."""
+    return sha256(*parts)[:SHORT_DIGITS]
+
+
 def file_sha256(path: Path) -> str:
+    """As `sha256`, of a file that need not fit into memory."""
     digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
         while block := file.read(BLOCK_BYTES):
@@ -121,32 +133,25 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def tensor_sha256(tensor: Tensor) -> str:
-    """Of its dtype, its shape and its bytes."""
-    digest = hashlib.sha256(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-    digest.update(tensor.contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
 def with_checksum(record: dict[str, Any]) -> dict[str, Any]:
     """A record of JSON with a checksum of itself."""
-    return {**record, "checksum": _checksum(record)}
+    return {**record, "checksum": short_digest(json.dumps(record))}
 
 
 def without_checksum(record: dict[str, Any]) -> dict[str, Any]:
     """The record alone; a ValueError where it is not what was written."""
     rest = {name: value for name, value in record.items() if name != "checksum"}
-    if record["checksum"] != _checksum(rest):
+    if record["checksum"] != short_digest(json.dumps(rest)):
         raise ValueError("its checksum is not the one it was written with")
     return rest
 
 
-def _checksum(record: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(record).encode()).hexdigest()[:16]
+def check_file(path: Path, num_bytes: int, what_to_do: str) -> None:
+    """Refuse a file that was lost, or cut short.
 
-
-def check_file(path: Path, num_bytes: int, what_to_do: str = MAKE_AGAIN) -> None:
-    """A file that was lost, or cut short."""
+    Raises:
+        FileNotFoundError, ValueError: it is missing, or has another size.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; {what_to_do}")
     if path.stat().st_size != num_bytes:
@@ -156,11 +161,13 @@ def check_file(path: Path, num_bytes: int, what_to_do: str = MAKE_AGAIN) -> None
         )
 
 
-def check_sha256(
-    path: Path, sha256: str, what_to_do: str = f"delete the file and {MAKE_AGAIN}"
-) -> None:
-    """A file in which a bit was flipped."""
-    if file_sha256(path) != sha256:
+def check_sha256(path: Path, expected: str, what_to_do: str) -> None:
+    """Refuse a file in which a bit was flipped.
+
+    Raises:
+        ValueError: its `file_sha256` is not what was expected.
+    """
+    if file_sha256(path) != expected:
         raise ValueError(
             f"{path} is damaged: its checksum is not the one it was written with; {what_to_do}"
         )

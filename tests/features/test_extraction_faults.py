@@ -20,8 +20,8 @@ from feature_cases import (
     with_small_shards,
     write_candidates,
 )
-from swift_bon import storage
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
+from swift_bon.features import tensor_files
 from swift_bon.features.store import FeatureStore
 from swift_bon.features.store_files import read_entries
 from swift_bon.storage import file_sha256
@@ -117,7 +117,7 @@ FULL = {
 @pytest.mark.parametrize("num_written", [0, 1, 4], ids=["basis", "first-shard", "fourth-shard"])
 @pytest.mark.parametrize("error", FULL)
 def test_full_disk(path, folder, unbroken, monkeypatch, error, num_written):
-    save, saved = storage.save_file, []
+    save, saved = tensor_files.save_file, []
 
     def save_until_full(tensors, file, metadata):
         if len(saved) == num_written:
@@ -127,7 +127,7 @@ def test_full_disk(path, folder, unbroken, monkeypatch, error, num_written):
         save(tensors, file, metadata)
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "save_file", save_until_full)
+        patch.setattr(tensor_files, "save_file", save_until_full)
         with pytest.raises(OSError, match="No space left on device"):
             extract(path, folder)
     assert not list(folder.glob(".shard*"))

@@ -34,7 +34,8 @@ from swift_bon.features.store_files import (
     read_entries,
     read_index,
 )
-from swift_bon.storage import file_sha256, with_checksum, without_checksum, write_tensors
+from swift_bon.features.tensor_files import write_tensors
+from swift_bon.storage import file_sha256, with_checksum, without_checksum
 from tiny_models import EOS, tiny_tokenizer
 
 PROMPTS = random_prompts(24)
@@ -65,7 +66,7 @@ def test_round_trip(original):
 
 def test_a_shard_is_checked_when_it_is_first_read(original, monkeypatch):
     checked = []
-    monkeypatch.setattr(store, "check_sha256", lambda path, sha256: checked.append(path.name))
+    monkeypatch.setattr(store, "check_sha256", lambda path, *args: checked.append(path.name))
     features = FeatureStore(original, PROMPTS)
     features.moments()
     assert checked == []

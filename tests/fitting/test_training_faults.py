@@ -14,7 +14,7 @@ import torch
 
 from feature_cases import extract, write_candidates
 from fit_cases import TRAINING, planted_prompts, with_verdicts
-from swift_bon import storage
+from swift_bon.features import tensor_files
 from swift_bon.fitting import head_fitting, training
 from swift_bon.fitting.checkpoint import CHECKPOINT_NAME
 from swift_bon.fitting.training import train_reward_head
@@ -76,7 +76,7 @@ def _train_with_faults(sender, args, faults: dict) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return step(*args, **kwargs)
 
-    places = [(storage, "save_file"), (os, "fsync"), (os, "replace"), (os, "unlink")]
+    places = [(tensor_files, "save_file"), (os, "fsync"), (os, "replace"), (os, "unlink")]
     for module, name in [*places, (training, "plot_curves")]:
         setattr(module, name, functools.partial(faulty, getattr(module, name)))
     if "file_bytes" in faults:

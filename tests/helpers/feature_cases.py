@@ -15,10 +15,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from swift_bon import storage
 from swift_bon.candidates.files import append_candidates, write_header
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
-from swift_bon.features import extraction
+from swift_bon.features import extraction, tensor_files
 from swift_bon.features.model_features import ModelFeatures, feature_spec
 from swift_bon.features.shards import FeatureSource
 from swift_bon.models.prompts import render_prompts
@@ -155,7 +154,7 @@ def _extract_with_faults(sender, path: Path, folder: Path, faults: dict) -> None
             os.kill(os.getpid(), signal.SIGKILL)
         return step(*args, **kwargs)
 
-    for module, name in ((storage, "save_file"), (os, "fsync"), (os, "replace")):
+    for module, name in ((tensor_files, "save_file"), (os, "fsync"), (os, "replace")):
         setattr(module, name, functools.partial(faulty, getattr(module, name)))
     extraction.ModelFeatures = functools.partial(ModelFeatures, shard_bytes=SMALL_SHARD_BYTES)
     model = named_model()

@@ -1,9 +1,10 @@
 """What a candidates file holds: prompts, their candidates, and what the head saw in each token."""
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from swift_bon.storage import short_digest
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,12 @@ class PromptCandidates:
     @property
     def digest(self) -> str:
         """Of all that hidden states depend on: the prompt and the token ids. Not of the labels."""
-        content = json.dumps([self.prompt, [c.token_ids for c in self.candidates]])
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
+        return short_digest(json.dumps([self.prompt, [c.token_ids for c in self.candidates]]))
 
     @property
     def prompt_digest(self) -> str:
         """Of the text of the prompt alone."""
-        return hashlib.sha256(self.prompt.encode()).hexdigest()[:16]
+        return short_digest(self.prompt)
 
     @property
     def correct(self) -> tuple[bool, ...]:

@@ -1,7 +1,6 @@
 """Scores of a reward model: a Hugging Face sequence-classification model with one label."""
 
 import functools
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from swift_bon.models.identity import (
 )
 from swift_bon.models.loading import without_progress_bars
 from swift_bon.models.memory import run_or_free
+from swift_bon.storage import short_digest
 from swift_kernels.checks import check_count
 
 
@@ -157,10 +157,9 @@ class RewardModelScorer:
         self.batch_size = check_count(batch_size, "batch_size")
         self._model, self._tokenizer = reward_model.eval(), tokenizer
         self._context = longest_text(reward_model)
-        weights = weights_digest(reward_model) + str(tokenizer.chat_template)
         self.origin = {
             "reward_model": model_name(reward_model),
-            "digest": hashlib.sha256(weights.encode()).hexdigest()[:16],
+            "digest": short_digest(weights_digest(reward_model), str(tokenizer.chat_template)),
         }
 
     def can_score(self, candidate: StoredCandidate) -> bool:

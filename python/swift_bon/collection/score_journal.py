@@ -6,7 +6,6 @@
 A run killed anywhere leaves whole lines, and at most one without an end, which does not count.
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from swift_bon.candidates.records import PromptCandidates, TokenScores
-from swift_bon.storage import append_lines, drop_torn_line, write_whole
+from swift_bon.storage import append_lines, drop_torn_line, short_digest, write_whole
 
 
 class PromptScores(NamedTuple):
@@ -124,8 +123,8 @@ class ScoreJournal:
 
 def _digest(prompt: PromptCandidates) -> str:
     """Of all that a score can depend on: the prompt, the texts and the token ids."""
-    content = json.dumps([prompt.digest, [candidate.text for candidate in prompt.candidates]])
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+    texts = [candidate.text for candidate in prompt.candidates]
+    return short_digest(json.dumps([prompt.digest, texts]))
 
 
 def _to_line(prompt_id: str, digest: str, row: PromptScores) -> str:

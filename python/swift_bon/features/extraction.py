@@ -1,7 +1,6 @@
 """Extract: run the model once over stored candidates and keep the features of their tokens."""
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from swift_bon.features.store_writer import missing_prompts, write_store
 from swift_bon.features.stored_states import StoredStates
 from swift_bon.models.forward import count_scored_tokens
 from swift_bon.models.identity import check_training_data, model_name, weights_digest
+from swift_bon.storage import short_digest
 from swift_kernels.checks import check_choice, check_layers
 
 
@@ -74,7 +74,7 @@ def extract_features(
         )
     made_from = {
         "weights": weights_digest(model),
-        "chat_template": hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest()[:16],
+        "chat_template": short_digest(str(tokenizer.chat_template)),
         "states": None,
         "projection": projection,
         "projection_dim": None if projection is None else projection_dim,

@@ -11,8 +11,16 @@ from torch import Tensor
 from swift_bon.candidates.records import PromptCandidates, PromptLabels
 from swift_bon.features.shards import Moments, Pack, Shard, divide_moments, identities
 from swift_bon.features.spec import DTYPES
-from swift_bon.features.store_files import ShardEntry, check_same_tokens, read_entries, read_index
-from swift_bon.storage import MAKE_AGAIN, START_OVER, check_file, check_sha256, tensor_sha256
+from swift_bon.features.store_files import (
+    MAKE_AGAIN,
+    START_OVER,
+    ShardEntry,
+    check_same_tokens,
+    read_entries,
+    read_index,
+)
+from swift_bon.features.tensor_files import tensor_sha256
+from swift_bon.storage import check_file, check_sha256
 
 
 class FeatureStore:
@@ -39,7 +47,7 @@ class FeatureStore:
         positions = {prompt.id: position for position, prompt in enumerate(prompts)}
         found: set[int] = set()
         for entry in read_entries(self.folder):
-            check_file(self.folder / entry.file, entry.num_bytes)
+            check_file(self.folder / entry.file, entry.num_bytes, MAKE_AGAIN)
             wanted = [positions.get(stored.id, -1) for stored in entry.prompts]
             for position, stored in zip(wanted, entry.prompts, strict=True):
                 if position >= 0:
@@ -64,7 +72,7 @@ class FeatureStore:
         entry = self._entries[shard]
         path = self.folder / entry.file
         if shard not in self._verified:
-            check_sha256(path, entry.sha256)
+            check_sha256(path, entry.sha256, f"delete the file and {MAKE_AGAIN}")
             self._verified.add(shard)
         pack = Pack(*_load(path, *Pack._fields))
         expected = (entry.num_tokens, self.spec.dim)

@@ -24,17 +24,14 @@ from swift_bon.candidates.records import PromptCandidates
 from swift_bon.features.projection import Projection, Scaling
 from swift_bon.features.shards import Pack, sum_moments
 from swift_bon.features.spec import FeatureSpec
+from swift_bon.features.tensor_files import tensor_sha256, write_tensors
 from swift_bon.storage import (
-    MAKE_AGAIN,
-    START_OVER,
     append_lines,
     check_file,
     check_sha256,
     drop_torn_line,
-    tensor_sha256,
     with_checksum,
     without_checksum,
-    write_tensors,
     write_whole,
 )
 
@@ -42,6 +39,8 @@ FORMAT = 1
 INDEX_NAME = "index.json"
 SHARDS_NAME = "shards.jsonl"
 PROJECTION_NAME = "projection.safetensors"
+MAKE_AGAIN = "extract again, which makes only what is lost"
+START_OVER = "delete the folder and extract again"
 SHARD_NAME = re.compile(r"shard-([0-9]{5,})\.safetensors")
 SPEC_NAMES = ("model", "num_layers", "hidden_size", "layers", "scored_tokens", "dtype")
 

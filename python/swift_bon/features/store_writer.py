@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from filelock import FileLock, Timeout
 from torch import Tensor
 from tqdm import tqdm
 
@@ -29,7 +28,7 @@ from swift_bon.features.store_files import (
     write_shard,
 )
 from swift_bon.models.forward import count_scored_tokens
-from swift_bon.storage import check_same_settings
+from swift_bon.storage import check_same_settings, only_run
 
 DISK_RESERVE_BYTES = 2**26  # for the index, and for others
 MOMENT_BYTES = 16  # of each number in each shard
@@ -64,12 +63,8 @@ def write_store(
         make_source: gives the source for some of the prompts.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK_NAME)
-    try:
-        with lock.acquire(timeout=0):
-            _write(folder, prompts, spec, made_from, make_source, say)
-    except Timeout as error:
-        raise ValueError(f"{folder} is being written by another run; wait for its end") from error
+    with only_run(folder, folder / LOCK_NAME):
+        _write(folder, prompts, spec, made_from, make_source, say)
     return FeatureStore(folder, prompts)
 
 

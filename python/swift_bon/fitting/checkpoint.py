@@ -1,6 +1,5 @@
 """A fit on disk between two epochs, so that a killed one goes on with the next."""
 
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -9,9 +8,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from swift_bon.features.model_features import ModelFeatures
+from swift_bon.features.tensor_files import tensor_sha256, write_tensors
 from swift_bon.fitting.head_fitting import HeadFitting
 from swift_bon.fitting.history import Fit
-from swift_bon.storage import tensor_sha256, with_checksum, without_checksum, write_tensors
+from swift_bon.storage import sha256, with_checksum, without_checksum
 
 CHECKPOINT_NAME = "fit-checkpoint.safetensors"
 SLOT = "optimizer.{index}.{name}"
@@ -24,11 +24,10 @@ def fit_digest(fitting: HeadFitting) -> str:
     sides = fitting.labels.is_validation
     shards = [list(shard) for shard in fitting.source.shards]
     content = json.dumps([asdict(fitting.options), spec, labels, sides, shards], sort_keys=True)
-    digest = hashlib.sha256(content.encode())
-    if not isinstance(fitting.source, ModelFeatures):  # a model may give other digits each time
-        for tensor in fitting.moments:  # they differ where any state does
-            digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()
+    if isinstance(fitting.source, ModelFeatures):  # a model may give other digits each time
+        return sha256(content)
+    # moments differ where any state does
+    return sha256(content, *(tensor.numpy().tobytes() for tensor in fitting.moments))
 
 
 def save_checkpoint(folder: Path, fitting: HeadFitting) -> None:

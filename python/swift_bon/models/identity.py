@@ -1,8 +1,7 @@
 """Which model this is, and whether a head or a file belongs to it."""
 
-import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from swift_bon.candidates.files import check_has_prompts
+from swift_bon.storage import short_digest
 from swift_kernels import RewardHead
 
 MODEL_PATH_SNAPSHOT = re.compile(r"models--(.+)/snapshots/[^/]+/?$")
@@ -96,12 +96,14 @@ def weights_digest(model: PreTrainedModel) -> str:
     Of parameters that are not in memory (on the device "meta", where weights are offloaded) only
     names and shapes.
     """
-    digest = hashlib.sha256()
+    return short_digest(*_probes(model))
+
+
+def _probes(model: nn.Module) -> Iterator[str | bytes]:
     for name, parameter in model.named_parameters():
-        digest.update(f"{name}{tuple(parameter.shape)}".encode())
+        yield f"{name}{tuple(parameter.shape)}"
         if parameter.is_meta:
             continue
         values = parameter.detach().flatten()
         step = max(1, len(values) // WEIGHTS_PROBED)
-        digest.update(values[::step].float().cpu().numpy().tobytes())
-    return digest.hexdigest()[:16]
+        yield values[::step].float().cpu().numpy().tobytes()

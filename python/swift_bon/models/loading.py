@@ -3,8 +3,6 @@
 import contextlib
 import importlib.util
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +13,7 @@ from transformers.utils import logging
 
 from swift_bon.models.names import EMBEDDED_NAME
 from swift_kernels import RewardHead
+from swift_kernels.head_files import staging_folder
 
 if TYPE_CHECKING:
     from transformers import GenerationMixin, PreTrainedModel
@@ -122,9 +121,7 @@ def _dequantize(gguf_file: Path, folder: Path) -> None:
             f"the embedded model {EMBEDDED_NAME!r} is a GGUF file, which transformers reads with "
             f"{' and '.join(missing)}; run: pip install {' '.join(missing)}"
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with staging_folder(folder) as staging:
         source = {
             "pretrained_model_name_or_path": str(gguf_file.parent),
             "gguf_file": gguf_file.name,
@@ -143,8 +140,6 @@ def _dequantize(gguf_file: Path, folder: Path) -> None:
             os.rename(staging, folder)  # another process may have been first
         if not folder.is_dir():
             raise OSError(f"the checkpoint could not be written to {folder}")
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 @contextlib.contextmanager
