@@ -8,7 +8,7 @@ from matplotlib.image import imread
 
 from page_cases import HOSTILE, METHODS, NAN, make_curve, make_record
 from swift_bon.evaluation.accuracy_plot import draw_accuracy, plot_accuracy
-from swift_bon.plotting import COLOURS, GREY
+from swift_bon.plotting import GREY, PALETTE
 
 
 def curves(figure) -> dict:
@@ -34,8 +34,8 @@ def test_every_method_is_drawn():
 
 def test_main_methods_stand_out():
     drawn = curves(draw_accuracy(make_record()))
-    assert to_hex(drawn["swift"].get_color()) == COLOURS[0].lower()
-    assert to_hex(drawn["Skywork-8B"].get_color()) == COLOURS[5].lower()
+    assert to_hex(drawn["swift"].get_color()) == PALETTE[0].lower()
+    assert to_hex(drawn["Skywork-8B"].get_color()) == PALETTE[5].lower()
     assert drawn["entropy"].get_color() == GREY
     assert drawn["random"].is_dashed() and drawn["oracle"].is_dashed()
     assert not drawn["swift"].is_dashed() and not drawn["entropy"].is_dashed()
@@ -48,8 +48,8 @@ def test_bands_are_intervals():
     record = make_record()
     bands = draw_accuracy(record).axes[0].collections
     found = {to_hex(band.get_facecolor()[0][:3]): band for band in bands}
-    assert set(found) == {COLOURS[0].lower(), COLOURS[1].lower()}
-    heights = found[COLOURS[0].lower()].get_paths()[0].vertices[:, 1]
+    assert set(found) == {PALETTE[0].lower(), PALETTE[1].lower()}
+    heights = found[PALETTE[0].lower()].get_paths()[0].vertices[:, 1]
     curve = record["curves"]["swift"]
     assert heights.max() == pytest.approx(max(curve["high"]))
     assert set(curve["low"]) <= set(heights.tolist())

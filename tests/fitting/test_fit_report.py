@@ -9,7 +9,7 @@ from matplotlib.image import imread
 
 from swift_bon.fitting.curves import draw_curves, plot_curves
 from swift_bon.fitting.model_card import model_card
-from swift_bon.plotting import COLOURS
+from swift_bon.plotting import PALETTE
 
 NAN = float("nan")
 PANELS = ("loss", "best_of_n", "auroc")
@@ -104,7 +104,7 @@ def test_a_colour_is_a_learning_rate():
     figure = draw_curves(make_report(fits))
     for axes in figure.axes:
         for fit, line in zip(fits, lines(axes, "held out"), strict=True):
-            assert line.get_color() == COLOURS[(1e-4, 2e-4, 5e-4).index(fit["learning_rate"])]
+            assert line.get_color() == PALETTE[(1e-4, 2e-4, 5e-4).index(fit["learning_rate"])]
     rates, kinds = ([text.get_text() for text in legend.texts] for legend in figure.legends)
     assert rates == ["learning rate 0.0001", "0.0002", "0.0005"]
     assert kinds == ["shipped", "held-out questions", "training", "random pick", "best epoch"]

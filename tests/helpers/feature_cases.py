@@ -117,8 +117,8 @@ def with_small_shards(monkeypatch) -> None:
 
 
 def extract(path: Path, folder: Path, model=None, tokenizer=None, **changes):
-    """`extract_features` with the tiny model, in silence."""
-    settings = {**PROJECTED, "batch_size": 8, "say": lambda text: None, **changes}
+    """`extract_features` with the tiny model, in silence unless there is somebody to say it to."""
+    settings = {**PROJECTED, "batch_size": 8, "show_progress": "say" in changes, **changes}
     model = shared_model() if model is None else model
     return extraction.extract_features(
         model, tokenizer or tiny_tokenizer(), path, folder, **settings

@@ -144,8 +144,9 @@ def train(
         "layers": parse_layers(layers),
     }
     given = {name: value for name, value in options.items() if value is not None}
+    chosen = fitting.options.FitOptions.from_arguments(given)
     # what cannot be fitted is refused before the model runs for long
-    fitting.training.read_split(path, fitting.options.FitOptions.from_arguments(given))
+    data = fitting.data.read_training_data(path, chosen)
     if features is not None and not store:
         raise ValueError("--features and --no-store exclude each other; leave one out")
     source: FeatureSource
@@ -154,9 +155,11 @@ def train(
             path,
             features,
             load=lambda: models.load_model(model),
+            prompts=data.prompts,
             layers=given.get("layers"),
             scored_tokens=scored_tokens,
             batch_size=forward_batch,
+            show_progress=show_progress,
             say=say,
         )
     else:
@@ -169,8 +172,8 @@ def train(
             scored_tokens=scored_tokens or "fed",
             batch_size=forward_batch,
         )
-    _, report = fitting.train_reward_head(
-        path, source, output, device=device, show_progress=show_progress, **given
+    _, report = fitting.training.fit_head(
+        data, source, output, chosen, device=device, show_progress=show_progress
     )
     fits = [{k: v for k, v in fit.items() if k != "history"} for fit in report["fits"]]
     cli.output.print_record(

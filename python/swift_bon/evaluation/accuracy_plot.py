@@ -11,7 +11,7 @@ from swift_bon.evaluation.page.formats import clean, finite, share
 from swift_bon.evaluation.page.frame import is_log
 from swift_bon.evaluation.page.labels import short, spread, wrapped
 from swift_bon.evaluation.record_types import Curve, Evaluation, MethodName
-from swift_bon.plotting import COLOURS, DARK, DASHES, GREY, figure_class
+from swift_bon.plotting import DARK, DASHES, GREY, PALETTE, draw_frame, figure_class
 from swift_bon.storage import write_whole
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def draw_accuracy(record: Evaluation) -> "Figure":
         if name in bounds:
             colour, width, level = DARK, 1.3, 3
         elif name in places:
-            colour, width, level = COLOURS[places[name]], 2.0, 4
+            colour, width, level = PALETTE[places[name]], 2.0, 4
         if name == "swift":
             width, level = 2.8, 5
         look = {"color": colour, "lw": width, "zorder": level, "label": name}
@@ -106,11 +106,7 @@ def _draw_axes(axes: "Axes", ks: list[int]) -> None:
         axes.set_xlim(ks[0], ks[-1])
     axes.set_xlabel("candidates of a question (k)", color=DARK)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.2f}".removeprefix("0"))
-    axes.grid(axis="y", color="#E6E8EC", lw=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.tick_params(color=GREY, labelcolor=DARK, labelsize=9)
+    draw_frame(axes)
 
 
 def _label_lines(method: MethodName) -> list[str]:
@@ -136,7 +132,7 @@ def _draw_labels(
     levels = [(end - low) / (high - low) for end in ends.values()]
     spots = spread(levels, heights, 0.01, 0.99)
     for (name, end), level, spot in zip(ends.items(), levels, spots, strict=True):
-        colour = COLOURS[places[name]] if name in places else DARK
+        colour = PALETTE[places[name]] if name in places else DARK
         line: dict[str, Any] = {
             "color": colour,
             "lw": 0.9,

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from swift_bon.candidates.files import read_candidates, read_header
+from swift_bon.candidates.files import read_candidates, read_header, read_labels
 from swift_bon.candidates.groups import groups_of
-from swift_bon.candidates.records import PromptCandidates
-from swift_bon.features.model_features import ModelFeatures, feature_spec
-from swift_bon.features.spec import DTYPES, FeatureSpec
+from swift_bon.candidates.records import PromptCandidates, PromptLabels
+from swift_bon.features.model_features import ModelFeatures
+from swift_bon.features.spec import DTYPES, FeatureSpec, feature_spec
 from swift_bon.features.store import FeatureStore
 from swift_bon.features.store_files import INDEX_NAME, has_size, read_entries, read_index
 from swift_bon.features.store_writer import missing_prompts, write_store
@@ -23,8 +24,8 @@ from swift_kernels.checks import check_choice, check_layers
 
 
 def extract_features(
-    model,
-    tokenizer,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
     path: str | Path,
     folder: str | Path,
     *,
@@ -35,6 +36,7 @@ def extract_features(
     projection_dim: int | None = 512,
     batch_size: int = 64,
     seed: int = 0,
+    show_progress: bool = True,
     say: Callable[[str], None] = tqdm.write,
 ) -> FeatureStore:
     """Write the features of all candidates of a file into a folder, with one pass of the model.
@@ -56,6 +58,7 @@ def extract_features(
         projection_dim: K, numbers kept for each token.
         batch_size: candidates in one forward, halved when memory runs out.
         seed: of the sample that the projection is found from.
+        show_progress: False shows no bar and says nothing.
         say: takes what is to be known before the start: the disk that is needed.
 
     Raises:
@@ -86,7 +89,8 @@ def extract_features(
         groups = groups_of(members, task)
         return ModelFeatures(model, tokenizer, members, spec, groups=groups, batch_size=batch_size)
 
-    return write_store(Path(folder), prompts, spec, made_from, make_source, say)
+    heard = say if show_progress else None
+    return write_store(Path(folder), prompts, spec, made_from, make_source, heard)
 
 
 def project_features(
@@ -99,6 +103,7 @@ def project_features(
     projection: str | None = "mixed",
     projection_dim: int | None = 512,
     seed: int = 0,
+    show_progress: bool = True,
     say: Callable[[str], None] = tqdm.write,
 ) -> FeatureStore:
     """As `extract_features`, from a store of the states themselves: the model is not needed.
@@ -122,7 +127,7 @@ def project_features(
     spec = dataclasses.replace(
         whole.spec,
         layers=check_layers(layers, whole.spec.num_layers) or whole.spec.layers,
-        dtype=check_choice(dtype, DTYPES, "dtype"),
+        dtype=check_choice(dtype, tuple(DTYPES), "dtype"),
     )
     whole.spec.blocks_of(spec.layers)  # refuses layers that it has not
     made_from = {
@@ -137,17 +142,20 @@ def project_features(
         is_all = len(members) == len(prompts)  # then what it has read is not hashed again
         return StoredStates(whole if is_all else FeatureStore(states, members), spec)
 
-    return write_store(Path(folder), prompts, spec, made_from, make_source, say)
+    heard = say if show_progress else None
+    return write_store(Path(folder), prompts, spec, made_from, make_source, heard)
 
 
 def open_features(
     path: str | Path,
     folder: str | Path | None = None,
     *,
-    load: Callable[[], tuple],
+    load: Callable[[], tuple[PreTrainedModel, PreTrainedTokenizerBase]],
+    prompts: Sequence[PromptLabels] | None = None,
     layers: Sequence[int] | None = None,
     scored_tokens: str | None = None,
     batch_size: int = 64,
+    show_progress: bool = True,
     say: Callable[[str], None] = tqdm.write,
 ) -> FeatureStore:
     """The store of a candidates file; what is not in it yet is extracted, as the rest of it was.
@@ -156,8 +164,12 @@ def open_features(
         path: the file that `collect` made.
         folder: of the store; None takes `<name>.features` beside it.
         load: gives the model and its tokenizer; not called where the store is whole.
+        prompts: of that file, where it was read already; None reads it.
         layers: of a new store; None takes all. An old one keeps its own.
         scored_tokens: of a new store ("fed" unless given); an old one must have the same.
+
+    The file is read once where the store is whole, by its labels alone; where tokens are wanted,
+    they are read by `extract_features`.
 
     Raises:
         as `extract_features`.
@@ -165,7 +177,7 @@ def open_features(
     folder = default_folder(path) if folder is None else Path(folder)
     settings: dict[str, Any] = {"layers": layers}
     if (folder / INDEX_NAME).exists():
-        prompts = read_candidates(path)
+        prompts = read_labels(path) if prompts is None else prompts
         spec, made_from = read_index(folder)
         if scored_tokens not in (None, spec.scored_tokens):
             raise ValueError(
@@ -183,12 +195,15 @@ def open_features(
             )
         settings = {"layers": spec.layers, "dtype": spec.dtype, "seed": made_from["seed"]}
         settings |= {name: made_from[name] for name in ("projection", "projection_dim")}
+    model, tokenizer = load()
     return extract_features(
-        *load(),
+        model,
+        tokenizer,
         path,
         folder,
         scored_tokens=scored_tokens or "fed",
         batch_size=batch_size,
+        show_progress=show_progress,
         say=say,
         **settings,
     )

@@ -7,20 +7,30 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from swift_bon.candidates.files import read_candidates, read_header
 from swift_bon.candidates.groups import groups_of
 from swift_bon.candidates.records import PromptCandidates
 from swift_bon.features.shards import (
     SHARD_BYTES,
+    Advance,
     Moments,
     Pack,
     divide_moments,
     identities,
+    nobody,
     pack_prompts,
     sum_moments,
 )
-from swift_bon.features.spec import DTYPES, PIECE_TOKENS, SAMPLE_TOKENS, FeatureSpec, encode
+from swift_bon.features.spec import (
+    DTYPES,
+    PIECE_TOKENS,
+    SAMPLE_TOKENS,
+    FeatureSpec,
+    encode,
+    feature_spec,
+)
 from swift_bon.models.forward import (
     Response,
     ResponseStates,
@@ -31,7 +41,7 @@ from swift_bon.models.forward import (
 from swift_bon.models.identity import check_training_data, context_length, model_name
 from swift_bon.models.prompts import check_prompts, pad_token_id, render_prompts
 from swift_bon.seeds import stream_seed
-from swift_kernels.checks import SCORED_TOKENS, check_choice, check_count, check_layers
+from swift_kernels.checks import check_count
 
 STATE_DTYPES = {torch.bfloat16: "bfloat16", torch.float16: "float16"}  # what loses nothing
 RESPONSE_TOKENS = 64  # of a sampled response: many prompts say more than many tokens of a few
@@ -58,8 +68,8 @@ class ModelFeatures:
 
     def __init__(
         self,
-        model,
-        tokenizer,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
         prompts: Sequence[PromptCandidates],
         spec: FeatureSpec,
         *,
@@ -74,7 +84,7 @@ class ModelFeatures:
         self._pad_id = pad_token_id(tokenizer)
         chats = check_prompts([prompt.prompt for prompt in prompts])
         self._rendered = render_prompts(tokenizer, chats)
-        embeddings = model.get_input_embeddings().weight
+        embeddings = model.get_input_embeddings().get_parameter("weight")
         check_candidates(prompts, self._rendered, len(embeddings), context_length(model))
         self._encoding = spec  # its projection where the states are
         if spec.projection is not None:
@@ -85,7 +95,9 @@ class ModelFeatures:
             prompts, groups, spec, shard_bytes or SHARD_BYTES, num_candidates
         )
 
-    def read(self, shard: int, wanted: Sequence[bool] | None = None) -> Pack:
+    def read(
+        self, shard: int, wanted: Sequence[bool] | None = None, advance: Advance = nobody
+    ) -> Pack:
         """The features of a shard; NaN for prompts that are not wanted.
 
         Raises:
@@ -94,24 +106,28 @@ class ModelFeatures:
         prompts = self.shards[shard].prompts
         responses = [r for position in prompts for r in self.responses(position)]
         offsets = torch.tensor([0, *(r.num_scored for r in responses)]).cumsum(0)
-        shape = (int(offsets[-1]), self.spec.dim)
-        states = torch.full(shape, float("nan"), dtype=DTYPES[self.spec.dtype])
+        bounds = offsets.tolist()
+        states = torch.full(
+            (bounds[-1], self.spec.dim), float("nan"), dtype=DTYPES[self.spec.dtype]
+        )
         if wanted is not None:
             skipped = {p for p, is_wanted in zip(prompts, wanted, strict=True) if not is_wanted}
             responses = [r._replace(num_scored=0) if r.prompt in skipped else r for r in responses]
         for batch, layers, _ in self.states(responses):
-            rows = [torch.arange(offsets[m], offsets[m + 1]) for m in batch]
-            states[torch.cat(rows)] = encode(layers, self._encoding).cpu()
+            rows = torch.cat([torch.arange(*bounds[m : m + 2]) for m in batch])
+            states[rows] = encode(layers, self._encoding).cpu()
             del layers  # before the next forward
+            advance(len(rows))
         return Pack(states, offsets)
 
-    def moments(self) -> Moments:
+    def moments(self, advance: Advance = nobody) -> Moments:
         """Over the tokens of `sample(0)`, so as to spare a pass."""
         sums = torch.zeros(2, self.spec.dim, dtype=torch.float64)
         num_tokens = 0
         for layers in self.sample(0):
             sums += sum_moments(encode(layers, self._encoding).cpu())
             num_tokens += len(layers[0])
+            advance(len(layers[0]))
         return divide_moments(sums, num_tokens)
 
     def will_read(self, shard: int) -> None:
@@ -123,11 +139,11 @@ class ModelFeatures:
         L tensors `[tokens, H]` at a time, on one device.
         """
         responses = self._draw(seed)
-        for found in self.states(responses):
-            device = found.layers[0].device
-            rows = _thin([responses[index].num_scored for index in found.responses])
-            yield tuple(layer[rows.to(layer.device)].to(device) for layer in found.layers)
-            del found  # before the next forward
+        for batch in self.states(responses):
+            device = batch.layers[0].device
+            rows = _thin([responses[index].num_scored for index in batch.responses])
+            yield tuple(layer[rows.to(layer.device)].to(device) for layer in batch.layers)
+            del batch  # before the next forward
 
     def _draw(self, seed: int) -> list[Response]:
         """One candidate of each prompt, in random order; then another one of each; until they
@@ -162,7 +178,7 @@ class ModelFeatures:
         Raises:
             ValueError: one is NaN or infinite.
         """
-        for found in response_states(
+        for batch in response_states(
             self._model,
             self._rendered,
             responses,
@@ -170,17 +186,17 @@ class ModelFeatures:
             pad_id=self._pad_id,
             batch_size=self.batch_size,
         ):
-            self.batch_size = found.batch_size  # the next shard begins with what had room
-            if not all(map(_is_finite, found.layers)):
-                lengths = [responses[index].num_scored for index in found.responses]
-                first = found.responses[_first_not_finite(found.layers, lengths)]
+            self.batch_size = batch.batch_size  # the next shard begins with what had room
+            if not all(map(_is_finite, batch.layers)):
+                lengths = [responses[index].num_scored for index in batch.responses]
+                first = batch.responses[_first_not_finite(batch.layers, lengths)]
                 raise ValueError(
                     "a hidden state of prompt "
                     f"{self._prompts[responses[first].prompt].id!r} is NaN or infinite; load the "
                     "model in bfloat16 or float32, or leave that prompt out"
                 )
-            yield found
-            del found  # before the next forward
+            yield batch
+            del batch  # before the next forward
 
 
 def _thin(lengths: Sequence[int]) -> Tensor:
@@ -204,30 +220,9 @@ def _first_not_finite(layers: Sequence[Tensor], lengths: Sequence[int]) -> int:
     return int(torch.searchsorted(ends, int(is_bad.nonzero()[0]), right=True))
 
 
-def feature_spec(
-    model,
-    layers: Sequence[int] | None,
-    scored_tokens: str,
-    dtype: str | None,
-    is_projected: bool,
-) -> FeatureSpec:
-    """What features of a model are made of, but for the projection, which is found later."""
-    config = model.config.get_text_config(decoder=True)
-    num_layers = config.num_hidden_layers + 1
-    dtype = dtype or ("float16" if is_projected else "bfloat16")
-    return FeatureSpec(
-        model=model_name(model),
-        num_layers=num_layers,
-        hidden_size=config.hidden_size,
-        layers=check_layers(layers, num_layers) or tuple(range(num_layers)),
-        scored_tokens=check_choice(scored_tokens, SCORED_TOKENS, "scored_tokens"),
-        dtype=check_choice(dtype, DTYPES, "dtype"),
-    )
-
-
 def stream_features(
-    model,
-    tokenizer,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
     path: str | Path,
     *,
     layers: Sequence[int] | None = None,
@@ -239,6 +234,7 @@ def stream_features(
     Raises:
         ValueError: candidates of another model, or a bad argument.
     """
+    path = Path(path)
     prompts, header = read_candidates(path), read_header(path)
     check_training_data(prompts, header, model_name(model), path)
     dtype = STATE_DTYPES.get(model.dtype, "float32")

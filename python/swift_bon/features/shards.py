@@ -1,6 +1,6 @@
 """Features in shards of whole prompts, token-packed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -13,6 +13,13 @@ from swift_bon.seeds import split_rank
 
 SHARD_BYTES = 64 * 2**20
 MAX_SHARD_BYTES = 2**30  # where the candidates of one forward take more than `SHARD_BYTES`
+
+
+Advance = Callable[[int], object]  # told of tokens as they are done, as a progress bar's `update`
+
+
+def nobody(num_tokens: int) -> None:
+    """An `Advance` of whoever does not count."""
 
 
 class Shard(NamedTuple):
@@ -52,11 +59,15 @@ class FeatureSource(Protocol):
     shards: list[Shard]
     identities: list[tuple[str, str]]  # of the prompts, by position
 
-    def read(self, shard: int, wanted: Sequence[bool] | None = None) -> Pack:
+    def read(
+        self, shard: int, wanted: Sequence[bool] | None = None, advance: Advance = nobody
+    ) -> Pack:
         """The features of a shard; rows of prompts that are not wanted may hold anything."""
+        ...
 
-    def moments(self) -> Moments:
+    def moments(self, advance: Advance = nobody) -> Moments:
         """To standardise by: over all tokens, or over a sample."""
+        ...
 
     def will_read(self, shard: int) -> None:
         """A hint."""

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from swift_bon.features.projection import Projection, Scaling
+from swift_bon.models.identity import model_name
 from swift_kernels import RewardHead
-from swift_kernels.checks import check_layers
+from swift_kernels.checks import SCORED_TOKENS, check_choice, check_layers
 
 DEVIATION_FLOOR = 1e-3  # a number that hardly moves is not blown up
 FLOAT8_MAX = torch.finfo(torch.float8_e4m3fn).max
@@ -118,6 +120,27 @@ class FeatureSpec:
         )
 
 
+def feature_spec(
+    model: PreTrainedModel,
+    layers: Sequence[int] | None,
+    scored_tokens: str,
+    dtype: str | None,
+    is_projected: bool,
+) -> FeatureSpec:
+    """What features of a model are made of, but for the projection, which is found later."""
+    config = model.config.get_text_config(decoder=True)
+    num_layers = config.num_hidden_layers + 1
+    dtype = dtype or ("float16" if is_projected else "bfloat16")
+    return FeatureSpec(
+        model=model_name(model),
+        num_layers=num_layers,
+        hidden_size=config.hidden_size,
+        layers=check_layers(layers, num_layers) or tuple(range(num_layers)),
+        scored_tokens=check_choice(scored_tokens, SCORED_TOKENS, "scored_tokens"),
+        dtype=check_choice(dtype, tuple(DTYPES), "dtype"),
+    )
+
+
 def encode(layers: Sequence[Tensor], spec: FeatureSpec) -> Tensor:
     """Features `[tokens, D]` in their dtype, of L tensors `[tokens, H]`.
 
@@ -134,7 +157,7 @@ def encode(layers: Sequence[Tensor], spec: FeatureSpec) -> Tensor:
 
 def _encode_piece(layers: Sequence[Tensor], spec: FeatureSpec) -> Tensor:
     projection = spec.projection
-    values = torch.cat(layers, dim=1) if projection is None else projection.apply(layers)
+    values = torch.cat(tuple(layers), dim=1) if projection is None else projection.apply(layers)
     if spec.dtype == "float8":
         values = values.clamp(-FLOAT8_MAX, FLOAT8_MAX)  # some versions make NaN of more
     encoded = values.to(DTYPES[spec.dtype])

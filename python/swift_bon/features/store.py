@@ -9,7 +9,15 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from swift_bon.candidates.records import PromptCandidates, PromptLabels
-from swift_bon.features.shards import Moments, Pack, Shard, divide_moments, identities
+from swift_bon.features.shards import (
+    Advance,
+    Moments,
+    Pack,
+    Shard,
+    divide_moments,
+    identities,
+    nobody,
+)
 from swift_bon.features.spec import DTYPES
 from swift_bon.features.store_files import (
     MAKE_AGAIN,
@@ -45,25 +53,27 @@ class FeatureStore:
         self.shards: list[Shard] = []
         self._verified: set[int] = set()
         positions = {prompt.id: position for position, prompt in enumerate(prompts)}
-        found: set[int] = set()
+        stored_positions: set[int] = set()
         for entry in read_entries(self.folder):
             check_file(self.folder / entry.file, entry.num_bytes, MAKE_AGAIN)
             wanted = [positions.get(stored.id, -1) for stored in entry.prompts]
             for position, stored in zip(wanted, entry.prompts, strict=True):
                 if position >= 0:
                     check_same_tokens(self.folder, stored, self.identities[position][1])
-            found.update(wanted)
+            stored_positions.update(wanted)
             counts = [stored.num_candidates for stored in entry.prompts]
             self._entries.append(entry)
             self.shards.append(Shard(wanted, counts, entry.num_tokens))
-        missing = [prompt.id for position, prompt in enumerate(prompts) if position not in found]
+        missing = [p.id for position, p in enumerate(prompts) if position not in stored_positions]
         if missing:
             raise ValueError(
                 f"{self.folder} has no features of {len(missing)} of {len(prompts)} prompts, "
                 f"{missing[0]!r} for one; run extract again, which goes on where it stopped"
             )
 
-    def read(self, shard: int, wanted: Sequence[bool] | None = None) -> Pack:
+    def read(
+        self, shard: int, wanted: Sequence[bool] | None = None, advance: Advance = nobody
+    ) -> Pack:
         """The features of a shard, mapped from its file; the first time its checksum is compared.
 
         Raises:
@@ -87,9 +97,10 @@ class FeatureStore:
                 f"{len(pack.offsets) - 1} candidates, the index says {expected} for "
                 f"{num_candidates}, one after the other; {START_OVER}"
             )
+        advance(entry.num_tokens)
         return pack
 
-    def moments(self) -> Moments:
+    def moments(self, advance: Advance = nobody) -> Moments:
         """Over all tokens of the store, from the sums that stand in its shards.
 
         Raises:
@@ -102,6 +113,7 @@ class FeatureStore:
             if tensor_sha256(moments) != entry.moments_sha256:
                 raise _damaged(path, "its sums are not those that were written")
             sums += moments
+            advance(entry.num_tokens)
         return divide_moments(sums, sum(entry.num_tokens for entry in self._entries))
 
     def will_read(self, shard: int) -> None:

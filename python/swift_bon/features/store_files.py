@@ -225,6 +225,6 @@ def has_size(folder: Path, entry: ShardEntry) -> bool:
 
 def new_files(entries: Sequence[ShardEntry]) -> Iterator[str]:
     """Names that no counted shard has."""
-    used = [int(SHARD_NAME.fullmatch(entry.file)[1]) for entry in entries]
+    used = [int(entry.file.removeprefix("shard-").split(".")[0]) for entry in entries]
     for number in itertools.count(max(used, default=-1) + 1):
         yield f"shard-{number:05d}.safetensors"

@@ -5,16 +5,16 @@ import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 from tqdm import tqdm
 
-from swift_bon.candidates.records import PromptCandidates
+from swift_bon.candidates.records import PromptCandidates, PromptLabels
 from swift_bon.features.basis import block_sizes, find_projection, find_scaling
-from swift_bon.features.model_features import SHARD_BYTES
-from swift_bon.features.shards import Pack, Shard
-from swift_bon.features.spec import DTYPES, FeatureSpec
+from swift_bon.features.projection import Projection, Scaling
+from swift_bon.features.shards import SHARD_BYTES, Advance, Pack, Shard, nobody
+from swift_bon.features.spec import DTYPES, SAMPLE_TOKENS, FeatureSpec
 from swift_bon.features.store import FeatureStore
 from swift_bon.features.store_files import (
     INDEX_NAME,
@@ -41,9 +41,13 @@ class StateSource(Protocol):
 
     shards: list[Shard]
 
-    def read(self, shard: int) -> Pack: ...
+    def read(self, shard: int, *, advance: Advance = nobody) -> Pack: ...
 
     def sample(self, seed: int) -> Iterator[tuple[Tensor, ...]]: ...
+
+
+Prompt = TypeVar("Prompt", PromptCandidates, PromptLabels)
+MakeSource = Callable[[Sequence[PromptCandidates], FeatureSpec], StateSource]
 
 
 def write_store(
@@ -51,8 +55,8 @@ def write_store(
     prompts: Sequence[PromptCandidates],
     spec: FeatureSpec,
     made_from: dict[str, Any],
-    make_source: Callable[[Sequence[PromptCandidates], FeatureSpec], StateSource],
-    say: Callable[[str], None],
+    make_source: MakeSource,
+    say: Callable[[str], None] | None,
 ) -> FeatureStore:
     """Write what is missing of a store; see `extract_features`.
 
@@ -61,6 +65,7 @@ def write_store(
         made_from: what must be the same to go on: "projection", "projection_dim" and "seed" of the
             search, and whatever tells one source of states from another.
         make_source: gives the source for some of the prompts.
+        say: takes what is to be known before the start; None writes in silence, without bars.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with only_run(folder, folder / LOCK_NAME):
@@ -68,7 +73,15 @@ def write_store(
     return FeatureStore(folder, prompts)
 
 
-def _write(folder, prompts, spec, made_from, make_source, say) -> None:
+def _write(
+    folder: Path,
+    prompts: Sequence[PromptCandidates],
+    spec: FeatureSpec,
+    made_from: dict[str, Any],
+    make_source: MakeSource,
+    say: Callable[[str], None] | None,
+) -> None:
+    """As `write_store`, by the only run."""
     is_new = not (folder / INDEX_NAME).exists()
     if not is_new:
         spec = _same_store(folder, spec, made_from)
@@ -77,40 +90,66 @@ def _write(folder, prompts, spec, made_from, make_source, say) -> None:
     _clear_leftovers(folder, entries)
     missing = missing_prompts(prompts, entries, folder)
     if missing:
-        _check_disk(missing, spec, made_from, folder, say)
+        need = _check_disk(missing, spec, made_from, folder)
+        if say is not None:
+            say(need)
     if is_new:
-        spec = _with_projection(prompts, spec, made_from, make_source)
+        spec = _with_projection(prompts, spec, made_from, make_source, say is not None)
         write_index(folder, spec, made_from)
     if not missing:
         return
     source = make_source(missing, spec)
     files = new_files(entries)
-    progress = tqdm(total=sum(shard.num_tokens for shard in source.shards), unit="token")
-    with progress:
+    num_tokens = sum(shard.num_tokens for shard in source.shards)
+    with tqdm(total=num_tokens, unit="token", desc="extracting", disable=say is None) as bar:
         for number, shard in enumerate(source.shards):
             members = [missing[position] for position in shard.prompts]
-            write_shard(folder, next(files), source.read(number), members)
-            progress.update(shard.num_tokens)
+            pack = source.read(number, advance=bar.update)
+            write_shard(folder, next(files), pack, members)
 
 
-def _with_projection(prompts, spec: FeatureSpec, made_from, make_source) -> FeatureSpec:
+def _with_projection(
+    prompts: Sequence[PromptCandidates],
+    spec: FeatureSpec,
+    made_from: dict[str, Any],
+    make_source: MakeSource,
+    show_progress: bool,
+) -> FeatureSpec:
     """The spec with the projection that is wanted, if any."""
     kind, dim, seed = (made_from[name] for name in ("projection", "projection_dim", "seed"))
     if kind is None and spec.dtype != "float8":
         return spec
-    sample = make_source(prompts, dataclasses.replace(spec, dtype="float32")).sample(seed)
-    if kind is None:  # as they are, the states exceed what 8 bits can hold
-        return dataclasses.replace(spec, projection=find_scaling(sample))
-    return dataclasses.replace(spec, projection=find_projection(sample, kind, dim, seed))
+    source = make_source(prompts, dataclasses.replace(spec, dtype="float32"))
+    total = min(SAMPLE_TOKENS, sum(shard.num_tokens for shard in source.shards))
+    with tqdm(
+        total=total, unit="token", desc="finding the projection", disable=not show_progress
+    ) as bar:
+        sample = _counted(source.sample(seed), bar.update)
+        projection: Projection | Scaling
+        if kind is None:  # as they are, the states exceed what 8 bits can hold
+            projection = find_scaling(sample)
+        else:
+            projection = find_projection(sample, kind, dim, seed)
+        bar.total = bar.n  # a sample has about as many tokens
+        bar.refresh()
+    return dataclasses.replace(spec, projection=projection)
+
+
+def _counted(
+    batches: Iterator[tuple[Tensor, ...]], advance: Advance
+) -> Iterator[tuple[Tensor, ...]]:
+    for layers in batches:
+        advance(len(layers[0]))
+        yield layers
+        del layers  # before the next forward
 
 
 def _same_store(folder: Path, spec: FeatureSpec, made_from: dict[str, Any]) -> FeatureSpec:
     """The spec of the store that is there, once it is known to be of the same making."""
     earlier, earlier_made_from = read_index(folder)
-    without = {"projection": None}
     check_same_settings(
-        dataclasses.asdict(dataclasses.replace(earlier, **without)) | earlier_made_from,
-        dataclasses.asdict(dataclasses.replace(spec, **without)) | made_from,
+        dataclasses.asdict(dataclasses.replace(earlier, projection=None)) | earlier_made_from,
+        dataclasses.asdict(dataclasses.replace(spec, projection=None)) | made_from,
         folder,
         "use another folder, or delete it",
     )
@@ -118,8 +157,13 @@ def _same_store(folder: Path, spec: FeatureSpec, made_from: dict[str, Any]) -> F
 
 
 def missing_prompts(
-    prompts: Sequence[PromptCandidates], entries: Sequence[ShardEntry], folder: Path
-) -> list[PromptCandidates]:
+    prompts: Sequence[Prompt], entries: Sequence[ShardEntry], folder: Path
+) -> list[Prompt]:
+    """Prompts that a store lacks.
+
+    Raises:
+        ValueError: it has one with other tokens.
+    """
     stored = {prompt.id: prompt for entry in entries for prompt in entry.prompts}
     for prompt in prompts:
         if prompt.id in stored:
@@ -136,8 +180,14 @@ def _clear_leftovers(folder: Path, entries: Sequence[ShardEntry]) -> None:
                 file.unlink()
 
 
-def _check_disk(prompts, spec: FeatureSpec, made_from, folder: Path, say) -> None:
-    """Say what the store will take, and stop where the disk has less."""
+def _check_disk(
+    prompts: Sequence[PromptCandidates], spec: FeatureSpec, made_from: dict[str, Any], folder: Path
+) -> str:
+    """What the store will take, in words.
+
+    Raises:
+        OSError: the disk has less.
+    """
     num_tokens = count_scored_tokens(prompts, spec.scored_tokens)
     dim, basis_bytes = spec.dim, 0
     if spec.projection is None and made_from["projection"] is not None:  # it is yet to be found
@@ -153,4 +203,4 @@ def _check_disk(prompts, spec: FeatureSpec, made_from, folder: Path, say) -> Non
     )
     if num_bytes > free_bytes - DISK_RESERVE_BYTES:
         raise OSError(f"{need}; take another folder, a smaller projection_dim, or fewer layers")
-    say(need)
+    return need

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from swift_bon.features.shards import Pack, Shard
+from swift_bon.features.shards import Advance, Pack, Shard, nobody
 from swift_bon.features.spec import SAMPLE_TOKENS, FeatureSpec, encode
 from swift_bon.features.store import FeatureStore
 
@@ -31,13 +31,14 @@ class StoredStates:
         ]
         self.shards = [self._wanted(number) for number in self._numbers]
 
-    def read(self, shard: int) -> Pack:
+    def read(self, shard: int, *, advance: Advance = nobody) -> Pack:
         """The features of a shard.
 
         Raises:
             ValueError: the store is damaged, or a number is too large for the dtype.
         """
         layers, offsets = self._layers(shard)
+        advance(len(layers[0]))
         return Pack(encode(layers, self.spec), offsets)
 
     def sample(self, seed: int) -> Iterator[tuple[Tensor, ...]]:

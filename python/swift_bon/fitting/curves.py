@@ -1,25 +1,17 @@
-"""What is written beside a fitted head: the curves of its fits, and the story of its training.
-
-A report is the dict that is saved as training.json:
-
-    "candidates"     the header of the candidates, with "num_prompts" and "num_candidates"
-    "features"       "kind" ("store" or "model"), "dtype", "dim", "projection", "num_tokens"
-    "options"        what the fits depended on besides the data
-    "scored_tokens"  of the head
-    "fits"           one dict a fit: "seed", "learning_rate", its best "epoch" (from 0), "loss",
-                     "auroc", "best_of_n" and "random" there, and "history", a list over epochs
-                     of "train_loss", "loss", "auroc", "best_of_n" and "random"
-    "chosen"         the position of the shipped fit
-"""
+"""The curves of the fits of a report, as a picture file."""
 
 import io
 import itertools
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from swift_bon.plotting import COLOURS, DARK, DASHES, GREY, figure_class
+from swift_bon.fitting.report import number_text
+from swift_bon.plotting import DARK, DASHES, GREY, PALETTE, draw_frame, figure_class
 from swift_bon.storage import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LOG_SCALE_FROM = 10.0  # highest over lowest held-out loss: a fit that diverged flattens the others
 
@@ -35,7 +27,7 @@ def plot_curves(report: dict[str, Any], path: str | Path) -> None:
     write_whole(Path(path), image.getvalue())
 
 
-def draw_curves(report: dict[str, Any]):
+def draw_curves(report: dict[str, Any]) -> "Figure":
     """A `matplotlib.figure.Figure` of all fits over their epochs.
 
     Three panels: training and validation loss, best-of-N with a random pick below it, AUROC. A
@@ -45,8 +37,8 @@ def draw_curves(report: dict[str, Any]):
     Raises:
         ModuleNotFoundError: matplotlib is missing.
     """
-    figure = figure_class()(figsize=(13, 4.8), dpi=150, layout="constrained", facecolor="white")
-    figure.get_layout_engine().set(wspace=0.05, h_pad=0.08)
+    figure = figure_class()(figsize=(13, 4.8), dpi=150, facecolor="white")
+    figure.set_layout_engine("constrained", wspace=0.05, h_pad=0.08)
     num_candidates = report["candidates"]["num_return_sequences"]
     headings = {"loss": "loss", "best_of_n": f"best of {num_candidates}", "auroc": "AUROC"}
     for axes, (key, heading) in zip(figure.subplots(1, 3), headings.items(), strict=True):
@@ -59,20 +51,16 @@ def draw_curves(report: dict[str, Any]):
 
 def _draw_panel(axes, report: dict[str, Any], key: str, heading: str) -> None:
     fits, chosen = report["fits"], report["fits"][report["chosen"]]
-    colours = _colours(report)
+    colours = _rate_colours(report)
     for fit in fits:
         _draw_fit(axes, fit, key, colours[fit["learning_rate"]], is_chosen=fit is chosen)
     axes.set_title(heading, loc="left", color=DARK)
     colour = colours[chosen["learning_rate"]]
-    axes.set_title(_number(chosen[key], 3), loc="right", color=colour, weight="bold")
+    axes.set_title(number_text(chosen[key], 3), loc="right", color=colour, weight="bold")
     axes.set_xlabel("epoch", color=DARK)
     axes.set_xlim(0.5, max(len(fit["history"]) for fit in fits) + 0.5)
     axes.xaxis.get_major_locator().set_params(integer=True, nbins=10, min_n_ticks=1)
-    axes.grid(axis="y", color="#E6E8EC", lw=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.tick_params(color=GREY, labelcolor=DARK, labelsize=9)
+    draw_frame(axes)
     epochs = [epoch for fit in fits for epoch in fit["history"]]
     values = [epoch[key] for epoch in epochs if math.isfinite(epoch[key])]
     if not values:
@@ -99,9 +87,10 @@ def _draw_fit(axes, fit: dict[str, Any], key: str, colour: str, *, is_chosen: bo
     axes.plot(fit["epoch"] + 1, values[fit["epoch"]], "o", label="best epoch", **ring)
 
 
-def _colours(report: dict[str, Any]) -> dict[float, str]:
+def _rate_colours(report: dict[str, Any]) -> dict[float, str]:
+    """A colour for each learning rate."""
     rates = sorted({fit["learning_rate"] for fit in report["fits"]})
-    return dict(zip(rates, itertools.cycle(COLOURS), strict=False))
+    return dict(zip(rates, itertools.cycle(PALETTE), strict=False))
 
 
 def _title(report: dict[str, Any]) -> str:
@@ -113,27 +102,22 @@ def _title(report: dict[str, Any]) -> str:
     )
 
 
-def _draw_legends(figure, report: dict[str, Any]) -> None:
+def _draw_legends(figure: "Figure", report: dict[str, Any]) -> None:
     from matplotlib.lines import Line2D
 
-    colours = _colours(report)
+    colours = _rate_colours(report)
     rates = [
         Line2D([], [], color=colour, lw=2, label="learning rate " * (not number) + f"{rate:g}")
         for number, (rate, colour) in enumerate(colours.items())
     ]
     shipped = colours[report["fits"][report["chosen"]]["learning_rate"]]
-    ring = {"marker": "o", "ms": 7, "mfc": "white", "mec": DARK, "mew": 1.4}
     lines = [
         Line2D([], [], color=shipped, lw=3, label="shipped"),
         Line2D([], [], color=DARK, lw=1.4, label="held-out questions"),
         Line2D([], [], color=DARK, lw=1.4, ls=":", label="training"),
         Line2D([], [], color=DARK, lw=1.2, ls=DASHES, label="random pick"),
-        Line2D([], [], lw=0, label="best epoch", **ring),
+        Line2D([], [], lw=0, label="best epoch", marker="o", ms=7, mfc="white", mec=DARK, mew=1.4),
     ]
     look = {"frameon": False, "fontsize": 9, "labelcolor": DARK}
     figure.legend(handles=rates, loc="outside lower left", ncols=min(len(rates), 5), **look)
     figure.legend(handles=lines, loc="outside lower right", ncols=len(lines), **look)
-
-
-def _number(value: float, digits: int) -> str:
-    return "n/a" if math.isnan(value) else f"{value:.{digits}f}"

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -46,6 +46,7 @@ class HeadFitting:
         labels: of the same prompts.
         options: checked.
         device: where the arithmetic is done.
+        show_progress: show a bar while the moments are read.
     """
 
     def __init__(
@@ -54,15 +55,19 @@ class HeadFitting:
         labels: LabelledPrompts,
         options: FitOptions,
         device: torch.device | str = "cpu",
+        show_progress: bool = False,
     ):
         spec = source.spec
         blocks = spec.blocks_of(options.layers)
-        options = options.for_dim(len(blocks) * spec.block_size)
+        dim = len(blocks) * spec.block_size
+        _, weight_decay = options.step_sizes(dim)
+        options = options.for_dim(dim)
         self.source, self.labels, self.options = source, labels, options
         self.device = torch.device(device)
         self.fits = [Fit(*head) for head in options.heads()]
         self._blocks = None if len(blocks) == spec.num_blocks else blocks
-        self.moments = moments = source.moments()
+        self._show_progress = show_progress
+        self.moments = moments = self._read_moments()
         if not torch.stack(moments).isfinite().all():
             raise ValueError("the features hold NaN or inf, or no token at all; extract them again")
         if not options.standardize:
@@ -87,7 +92,7 @@ class HeadFitting:
                     {"params": [bias], "peak": fit.learning_rate, "weight_decay": 0.0},
                 )
             ],
-            weight_decay=options.weight_decay,
+            weight_decay=weight_decay,
         )
 
     @property
@@ -101,7 +106,8 @@ class HeadFitting:
     def run_epoch(self, show_progress: bool = False) -> None:
         """Train once over all training prompts, then validate."""
         epoch = self.num_epochs_done
-        train_losses = self._train(epoch, show_progress)
+        self._show_progress = show_progress
+        train_losses = self._train(epoch)
         metrics = self._validate()
         weight, bias = (tensor.detach() for tensor in self.stack.folded())
         for index, fit in enumerate(self.fits):
@@ -109,42 +115,43 @@ class HeadFitting:
             if fit.add(record, self.options):
                 self.best[0][index], self.best[1][index] = weight[index], bias[index]
         if all(fit.epoch < 0 for fit in self.fits):
+            lowest_rate = min(fit.learning_rate for fit in self.fits)
             raise ValueError(
                 f"the validation loss is {metrics[0]['loss']} in epoch {epoch + 1}; lower the "
-                f"learning rate ({min(self.options.learning_rates):g}) or the weight decay "
+                f"learning rate ({lowest_rate:g}) or the weight decay "
                 f"({self.options.weight_decay:g})"
             )
 
-    def _train(self, epoch: int, show_progress: bool) -> list[float]:
+    def _train(self, epoch: int) -> list[float]:
         """Training loss of each head."""
         options, loss = self.options, LOSSES[self.options.loss]
         is_wanted = self.labels.is_train
         steps = self._plan(is_wanted, options.seeds[0], epoch)
-        reader = Reader(self.source, steps, is_wanted)
+        reader = Reader(self.source, steps, is_wanted, self._show_progress)
         totals = torch.zeros(len(self.fits), dtype=torch.float64, device=self.device)
         counts = 0.0
-        bar = tqdm(steps, unit="step", desc=f"epoch {epoch + 1}", disable=not show_progress or None)
-        for number, step in enumerate(bar):
+        for number, step in enumerate(self._bar(steps, f"epoch {epoch + 1}")):
             progress = (epoch + (number + 1) / len(steps)) / options.epochs
             factor = learning_rate_factor(progress, options.schedule, options.warmup)
             for group in self.optimizer.param_groups:
                 group["lr"] = group["peak"] * factor
             folded = self.stack.folded()
-            leaves = [tensor.detach().requires_grad_() for tensor in folded]
+            weight, bias = (tensor.detach().requires_grad_() for tensor in folded)
             count = 0.0
             for run in step:  # one after the other: a step may take more memory than there is
                 batch = self._cut(reader, run, is_wanted)
                 count += float(loss.count(batch.correct, batch.present).sum())
-                _, total = self._scores_and_loss(leaves, batch)
+                _, total = self._scores_and_loss((weight, bias), batch)
                 total.sum().backward()
                 totals += total.detach()
             if not count:
                 continue  # only prompts with nothing to compare
             self.optimizer.zero_grad()
-            torch.autograd.backward(folded, [leaf.grad / count for leaf in leaves])
+            gradients = [leaf.grad / count for leaf in (weight, bias) if leaf.grad is not None]
+            torch.autograd.backward(folded, gradients)
             if options.loss in SHIFT_INVARIANT:
-                for bias in self.stack.biases:
-                    bias.grad[0] = 0
+                for parameter in self.stack.biases:
+                    parameter.grad[0] = 0
             self.optimizer.step()
             counts += count
         if not counts:
@@ -156,12 +163,13 @@ class HeadFitting:
         """Metrics of each head on the validation prompts."""
         loss, is_wanted = LOSSES[self.options.loss], self.labels.is_validation
         steps = self._plan(is_wanted, "validation")
-        reader = Reader(self.source, steps, is_wanted)
+        reader = Reader(self.source, steps, is_wanted, self._show_progress)
         folded = self.stack.folded()
         totals = torch.zeros(len(self.fits), dtype=torch.float64, device=self.device)
         counts = 0.0
         tables: list[tuple[Tensor, Tensor, Tensor]] = []
-        for run in itertools.chain.from_iterable(steps):
+        held_out = self._bar(steps, "held-out prompts", leave=False)
+        for run in itertools.chain.from_iterable(held_out):
             batch = self._cut(reader, run, is_wanted)
             scores, total = self._scores_and_loss(folded, batch)
             totals += total
@@ -170,8 +178,21 @@ class HeadFitting:
         if not counts:
             raise nothing_to_learn("validation", self.options.loss)
         losses = (totals / counts).tolist()
-        tables = [(scores.cpu(), *labels) for scores, *labels in tables]
+        tables = [(scores.cpu(), correct, present) for scores, correct, present in tables]
         return [{"loss": loss, **_pick_metrics(tables, index)} for index, loss in enumerate(losses)]
+
+    def _bar(
+        self, steps: Sequence[Sequence[Run]], desc: str, *, leave: bool = True
+    ) -> Iterable[Sequence[Run]]:
+        """The steps, counted where somebody looks on."""
+        is_hidden = None if self._show_progress else True  # None: unless it is a terminal
+        return tqdm(steps, unit="step", desc=desc, leave=leave, disable=is_hidden)
+
+    def _read_moments(self) -> Moments:
+        if not self._show_progress:
+            return self.source.moments()
+        with tqdm(unit="token", desc="reading moments", leave=False, disable=None) as bar:
+            return self.source.moments(bar.update)
 
     def _plan(self, is_wanted: Sequence[bool], *key: object) -> list[list[Run]]:
         return plan_epoch(
@@ -186,7 +207,9 @@ class HeadFitting:
         shard = self.source.shards[run.shard]
         return cut_run(reader.pack(run), shard, run, self.labels.correct, is_wanted)
 
-    def _scores_and_loss(self, folded: Sequence[Tensor], batch: RunBatch) -> tuple[Tensor, Tensor]:
+    def _scores_and_loss(
+        self, folded: tuple[Tensor, Tensor], batch: RunBatch
+    ) -> tuple[Tensor, Tensor]:
         """Scores `[S, P, N]` and the sum of the losses `[S]`, on the device."""
         if self.device.type != "cpu":
             batch = RunBatch(*(tensor.to(self.device) for tensor in batch))

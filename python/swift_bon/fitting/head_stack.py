@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from swift_kernels import RewardHead, score_packed
+from swift_kernels import score_packed
 from swift_kernels.backends import Backend, choose_backend
 from swift_kernels.checks import FLOAT_DTYPES
 from swift_kernels.project import project_tokens
 from swift_kernels.reference import GATE_SUM_FLOOR
+from swift_kernels.weights import HeadWeights
 
 INITIAL_SCALE = 0.1
 
@@ -44,6 +45,8 @@ class HeadStack(nn.Module):
         deviation: Tensor,
     ):
         super().__init__()
+        self.mean: Tensor
+        self.deviation: Tensor
         self.shape = (num_blocks, block_size)
         self.gated = gated
         width = num_blocks * block_size
@@ -63,9 +66,16 @@ class HeadStack(nn.Module):
         return weight.unflatten(-1, self.shape), bias
 
 
-class _PackedHead(RewardHead):
-    def forward(self, blocks, offsets, scored):
-        return score_packed(blocks, self, offsets, scored, backend="triton")
+class _FusedScores(nn.Module):
+    """Scores of packed candidates, for `functional_call` to put weights in that have a gradient."""
+
+    def __init__(self, num_blocks: int, block_size: int, *, gated: bool):
+        super().__init__()
+        with torch.device("meta"):  # neither memory nor a random draw for what is replaced
+            self.head = HeadWeights(num_blocks, block_size, gated=gated, layers=None)
+
+    def forward(self, blocks: Sequence[Tensor], offsets: Tensor, scored: Tensor) -> Tensor:
+        return score_packed(blocks, self.head, offsets, scored, backend="triton")
 
 
 def stack_scores(
@@ -103,17 +113,19 @@ def stack_scores(
     return sums[0] / sums[1].clamp(min=GATE_SUM_FLOOR)
 
 
-def _fused_scores(weight, bias, blocks, offsets, scored) -> Tensor:
+def _fused_scores(
+    weight: Tensor, bias: Tensor, blocks: Sequence[Tensor], offsets: Tensor, scored: Tensor
+) -> Tensor:
     """By the fused kernel, forward and backward, one head after the other."""
     if blocks[0].dtype not in FLOAT_DTYPES:  # float8, which float16 holds exactly
         blocks = [block.half() for block in blocks]
     num_rows, num_blocks, block_size = weight.shape[1:]
-    head = _PackedHead(num_blocks, block_size, gated=num_rows == 2).to(weight.device)
-    names = ("reward", "gate")[:num_rows]
+    scores = _FusedScores(num_blocks, block_size, gated=num_rows == 2)
+    names = ("head.reward", "head.gate")[:num_rows]
     return torch.stack(
         [
             functional_call(
-                head,
+                scores,
                 {f"{name}_weight": row for name, row in zip(names, rows, strict=True)}
                 | {f"{name}_bias": value for name, value in zip(names, values, strict=True)},
                 (blocks, offsets, scored),

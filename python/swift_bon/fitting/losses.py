@@ -26,7 +26,7 @@ and `nca`.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -35,7 +35,8 @@ from torch.nn.functional import log_softmax, logsigmoid, relu
 DEFAULT_ALPHA = 0.01  # the temperature of the labels in the paper's code
 
 
-class Loss(NamedTuple):
+@dataclass(frozen=True)
+class Loss:
     """A loss as two pure functions of a part of a batch.
 
     `total(scores, correct, present, alpha)` returns `[S]`, in the precision of the scores and

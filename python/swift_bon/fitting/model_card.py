@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from swift_bon.fitting.curves import _number
+from swift_bon.fitting.report import number_text
 
 LOSS_NAMES = {
     "bce": "binary cross-entropy",
@@ -49,8 +49,8 @@ Held-out questions of the split, N = {num_candidates}, the shipped fit in bold:
 
 def _row(fit: dict[str, Any], is_chosen: bool) -> str:
     cells = [str(fit["seed"]), f"{fit['learning_rate']:g}", str(fit["epoch"] + 1)]
-    cells += [_number(fit["loss"], 4)]
-    cells += [_number(fit[name], 3) for name in ("auroc", "best_of_n", "random")]
+    cells += [number_text(fit["loss"], 4)]
+    cells += [number_text(fit[name], 3) for name in ("auroc", "best_of_n", "random")]
     return "| " + " | ".join(f"**{cell}**" if is_chosen else cell for cell in cells) + " |"
 
 

@@ -2,8 +2,9 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any, TypedDict
 
 from swift_bon.fitting.losses import DEFAULT_ALPHA, LOSSES
 from swift_kernels.checks import check_choice, check_count, check_flag
@@ -12,6 +13,26 @@ LEARNING_RATE = 2.0  # of one number; 0.088 for 512
 WEIGHT_DECAY = 0.125  # of one number; 2.8 for 512
 SCHEDULES = ("cosine", "constant")
 SELECTIONS = ("loss", "best_of_n")
+
+
+class FitArguments(TypedDict, total=False):
+    """The options of `train_reward_head` as a caller may write them: those of `FitOptions`."""
+
+    loss: str
+    alpha: float
+    learning_rates: Sequence[float] | None
+    seeds: Sequence[int]
+    weight_decay: float | None
+    schedule: str
+    warmup: float
+    epochs: int
+    patience: int
+    batch_size: int
+    validation: float
+    gated: bool
+    layers: Sequence[int] | None
+    standardize: bool
+    select_by: str
 
 
 @dataclass(frozen=True)
@@ -35,7 +56,7 @@ class FitOptions:
     select_by: str = "loss"
 
     def __post_init__(self):
-        check_choice(self.loss, LOSSES, "loss")
+        check_choice(self.loss, tuple(LOSSES), "loss")
         check_choice(self.schedule, SCHEDULES, "schedule")
         check_choice(self.select_by, SELECTIONS, "select_by")
         for name in ("epochs", "patience", "batch_size"):
@@ -57,7 +78,12 @@ class FitOptions:
                 raise TypeError(f"seeds has {seed!r}, expected ints")
 
     def for_dim(self, dim: int) -> "FitOptions":
-        """With numbers in place of the learning rate and the weight decay that were not given.
+        """With numbers in place of the learning rate and the weight decay that were not given."""
+        rates, decay = self.step_sizes(dim)
+        return replace(self, learning_rates=rates, weight_decay=decay)
+
+    def step_sizes(self, dim: int) -> tuple[tuple[float, ...], float]:
+        """Learning rates and weight decay of heads over D numbers.
 
         A score is a sum over D standardised numbers, so weights that are to give scores of one size
         go down with its root, and so do the steps. What a step decays, their product, stays; where
@@ -67,14 +93,14 @@ class FitOptions:
         decay = self.weight_decay
         if decay is None:
             decay = min(WEIGHT_DECAY * dim**0.5, LEARNING_RATE * WEIGHT_DECAY / max(rates))
-        return replace(self, learning_rates=rates, weight_decay=decay)
+        return rates, decay
 
     def heads(self) -> list[tuple[float, int]]:
-        """Learning rate and seed of each head that is fitted."""
-        return list(itertools.product(self.learning_rates, self.seeds))
+        """Learning rate and seed of each head that is fitted; none before `for_dim`."""
+        return list(itertools.product(self.learning_rates or (), self.seeds))
 
     @classmethod
-    def from_arguments(cls, arguments: dict) -> "FitOptions":
+    def from_arguments(cls, arguments: Mapping[str, Any]) -> "FitOptions":
         """TypeError for a name that is not an option."""
         names = [field.name for field in fields(cls)]
         unknown = sorted(set(arguments) - set(names))

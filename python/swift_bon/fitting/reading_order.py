@@ -9,12 +9,14 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
+from tqdm import tqdm
 
 from swift_bon.features.shards import FeatureSource, Pack, Shard
 from swift_bon.seeds import stream_seed
 
 WINDOW_BYTES = 2**30  # features that may be held at once
 RUNS_PER_STEP = 4
+BAR_DELAY_S = 0.5  # what is read faster shows no bar
 
 
 class Run(NamedTuple):
@@ -106,9 +108,14 @@ class Reader:
     """Packs of the shards of one window at a time; the source hears of each a window ahead."""
 
     def __init__(
-        self, source: FeatureSource, steps: Sequence[Sequence[Run]], is_wanted: Sequence[bool]
+        self,
+        source: FeatureSource,
+        steps: Sequence[Sequence[Run]],
+        is_wanted: Sequence[bool],
+        show_progress: bool = False,
     ):
         self._source, self._is_wanted = source, is_wanted
+        self._show_progress = show_progress
         self._window = -1
         self._packs: dict[int, Pack] = {}
         self._shards_of: dict[int, set[int]] = {}
@@ -126,5 +133,14 @@ class Reader:
         if run.shard not in self._packs:
             prompts = self._source.shards[run.shard].prompts
             wanted = [position >= 0 and self._is_wanted[position] for position in prompts]
-            self._packs[run.shard] = self._source.read(run.shard, wanted)
+            self._packs[run.shard] = self._read(run.shard, wanted)
         return self._packs[run.shard]
+
+    def _read(self, shard: int, wanted: Sequence[bool]) -> Pack:
+        """With a bar of its own where that takes long, as where a model makes the features."""
+        if not self._show_progress:
+            return self._source.read(shard, wanted)
+        total = self._source.shards[shard].num_tokens
+        look = {"unit": "token", "desc": "reading features", "leave": False, "disable": None}
+        with tqdm(total=total, delay=BAR_DELAY_S, **look) as bar:
+            return self._source.read(shard, wanted, bar.update)

@@ -99,7 +99,7 @@ def weights_digest(model: PreTrainedModel) -> str:
     return short_digest(*_probes(model))
 
 
-def _probes(model: nn.Module) -> Iterator[str | bytes]:
+def _probes(model: PreTrainedModel) -> Iterator[str | bytes]:
     for name, parameter in model.named_parameters():
         yield f"{name}{tuple(parameter.shape)}"
         if parameter.is_meta:
