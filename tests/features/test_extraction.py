@@ -27,16 +27,6 @@ from tiny_models import tiny_tokenizer
 PROMPTS = random_prompts(16)
 
 
-@pytest.fixture
-def path(tmp_path):
-    return write_candidates(tmp_path / "a.jsonl", PROMPTS)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "store"
-
-
 @pytest.mark.parametrize("scored_tokens", ["fed", "response"])
 @pytest.mark.parametrize("name", ["llama", "gpt2", "gemma3"])
 def test_stored_features_are_the_models_own_states(tmp_path, folder, name, scored_tokens):

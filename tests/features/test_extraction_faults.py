@@ -38,16 +38,6 @@ def small_shards(monkeypatch):
     with_small_shards(monkeypatch)
 
 
-@pytest.fixture
-def path(tmp_path):
-    return write_candidates(tmp_path / "a.jsonl", PROMPTS)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "store"
-
-
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory) -> dict[str, bytes]:
     """The files of a store that was written in one go."""

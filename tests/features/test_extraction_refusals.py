@@ -21,16 +21,6 @@ from tiny_models import CHAT_TEMPLATE, tiny_tokenizer
 PROMPTS = random_prompts(16)
 
 
-@pytest.fixture
-def path(tmp_path):
-    return write_candidates(tmp_path / "a.jsonl", PROMPTS)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "store"
-
-
 def test_settings_of_a_second_run(path, folder):
     extract(path, folder)
     before = contents(folder)

@@ -15,7 +15,6 @@ from feature_cases import (
     features_by_prompt,
     random_prompts,
     shared_model,
-    store_of_small_shards,
     write_candidates,
 )
 from swift_bon.candidates.groups import groups_of
@@ -39,11 +38,6 @@ from swift_bon.storage import file_sha256, with_checksum, without_checksum
 from tiny_models import EOS, tiny_tokenizer
 
 PROMPTS = random_prompts(24)
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    return store_of_small_shards(tmp_path_factory.mktemp("original"), PROMPTS)
 
 
 @pytest.fixture

@@ -14,18 +14,12 @@ from feature_cases import (
     EXACT,
     features_by_prompt,
     random_prompts,
-    store_of_small_shards,
 )
 from swift_bon.features.store import FeatureStore
 from swift_bon.features.store_files import INDEX_NAME, PROJECTION_NAME, SHARDS_NAME, read_entries
 from swift_bon.storage import with_checksum
 
 PROMPTS = random_prompts(24)
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    return store_of_small_shards(tmp_path_factory.mktemp("original"), PROMPTS)
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
 """Options of a fit: what is bad is refused by name, and the grid of heads is what was asked for."""
 
+import dataclasses
 import json
+import re
 from dataclasses import asdict
+from typing import get_type_hints
 
 import pytest
 
-from swift_bon.fitting.options import FitOptions
+from swift_bon.fitting.options import FitArguments, FitOptions
 
 NAN, INF = float("nan"), float("inf")
 
@@ -106,3 +109,15 @@ def test_rate_and_decay_that_were_not_given_follow_the_size():
     assert given.for_dim(1600) == given
     assert FitOptions(weight_decay=0).for_dim(16).learning_rates == small.learning_rates
     assert FitOptions(learning_rates=(0.1,)).for_dim(16).weight_decay == small.weight_decay
+
+
+def test_the_options_that_an_editor_knows_are_those_that_are_taken():
+    """`FitArguments` has no fewer and no more, and of the same types; any sequence will do."""
+    taken = {
+        name: re.sub(r"tuple\[(\w+), \.\.\.\]", r"collections.abc.Sequence[\1]", str(hint))
+        for name, hint in get_type_hints(FitOptions).items()
+    }
+    known = {name: str(hint) for name, hint in get_type_hints(FitArguments).items()}
+    assert known == taken
+    assert list(known) == [field.name for field in dataclasses.fields(FitOptions)]
+    assert FitArguments.__optional_keys__ == set(known)

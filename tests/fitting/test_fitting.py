@@ -9,7 +9,7 @@ import torch
 from fit_cases import PlantedSource, assert_same_heads, begin_fit, run_fit
 from swift_bon.features.spec import DEVIATION_FLOOR
 from swift_bon.fitting import head_fitting, reading_order
-from swift_bon.fitting.head_fitting import SHIFT_INVARIANT, learning_rate_factor
+from swift_bon.fitting.head_fitting import SHIFT_INVARIANT
 from swift_bon.fitting.losses import LOSSES
 
 
@@ -232,20 +232,3 @@ def test_same_seed_same_bits_and_other_seeds_differ():
     first, again, other = (run_fit(source, seeds=(seed,)) for seed in (0, 0, 1))
     assert_same_heads(first, again)
     assert first.fits[0].history != other.fits[0].history
-
-
-@pytest.mark.parametrize(
-    ("progress", "schedule", "warmup", "expected"),
-    [
-        (0.05, "cosine", 0.1, 0.5),
-        (0.1, "cosine", 0.1, 1.0),
-        (0.55, "cosine", 0.1, 0.5),
-        (1.0, "cosine", 0.1, 0.0),
-        (0.25, "cosine", 0.0, 0.5 + 0.5 * 0.5**0.5),
-        (0.05, "constant", 0.1, 0.5),
-        (0.1, "constant", 0.1, 1.0),
-        (1.0, "constant", 0.0, 1.0),
-    ],
-)
-def test_learning_rate(progress, schedule, warmup, expected):
-    assert learning_rate_factor(progress, schedule, warmup) == pytest.approx(expected, abs=1e-12)

@@ -33,16 +33,6 @@ STORES = {
 
 
 @pytest.fixture(scope="module")
-def prompts():
-    return planted_prompts()
-
-
-@pytest.fixture(scope="module")
-def path(prompts, tmp_path_factory):
-    return write_candidates(tmp_path_factory.mktemp("candidates") / "a.jsonl", prompts)
-
-
-@pytest.fixture(scope="module")
 def store_of(path, tmp_path_factory):
     """The store of a name out of `STORES`, extracted once."""
     made = {}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from feature_cases import extract, shared_model, write_candidates
+from feature_cases import shared_model, write_candidates
 from fit_cases import TRAINING, PlantedSource, begin_fit, planted_prompts, with_verdicts
 from swift_bon.candidates.files import read_candidates, read_header, write_header
 from swift_bon.features.model_features import stream_features
@@ -11,21 +11,6 @@ from swift_bon.fitting.training import train_reward_head
 from tiny_models import tiny_tokenizer
 
 SETTINGS = {**TRAINING, "epochs": 2, "batch_size": 32}
-
-
-@pytest.fixture(scope="module")
-def prompts():
-    return planted_prompts()
-
-
-@pytest.fixture(scope="module")
-def path(prompts, tmp_path_factory):
-    return write_candidates(tmp_path_factory.mktemp("candidates") / "a.jsonl", prompts)
-
-
-@pytest.fixture(scope="module")
-def store(path, tmp_path_factory):
-    return extract(path, tmp_path_factory.mktemp("store"), projection=None, dtype="float32").folder
 
 
 def test_unknown_option(path, store, tmp_path):

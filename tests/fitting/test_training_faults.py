@@ -12,29 +12,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from feature_cases import extract, write_candidates
-from fit_cases import TRAINING, planted_prompts, with_verdicts
+from feature_cases import write_candidates
+from fit_cases import TRAINING, with_verdicts
 from swift_bon.features import tensor_files
 from swift_bon.fitting import head_fitting, training
 from swift_bon.fitting.checkpoint import CHECKPOINT_NAME
 from swift_bon.fitting.training import train_reward_head
 
 SETTINGS = {**TRAINING, "learning_rates": (0.03, 0.01), "epochs": 3, "batch_size": 32}
-
-
-@pytest.fixture(scope="module")
-def prompts():
-    return planted_prompts()
-
-
-@pytest.fixture(scope="module")
-def path(prompts, tmp_path_factory):
-    return write_candidates(tmp_path_factory.mktemp("candidates") / "a.jsonl", prompts)
-
-
-@pytest.fixture(scope="module")
-def store(path, tmp_path_factory):
-    return extract(path, tmp_path_factory.mktemp("store"), projection=None, dtype="float32").folder
 
 
 @pytest.fixture(scope="module")
@@ -163,3 +148,21 @@ def test_checkpoint_of_other_labels_is_not_taken(path, prompts, store, tmp_path,
     with pytest.warns(UserWarning, match="is of another fit"):
         head, _ = train_reward_head(other, store, tmp_path / "head", **SETTINGS)
     assert torch.equal(head.reward_weight, expected.reward_weight)
+
+
+def test_two_runs_into_one_folder(path, store, whole, tmp_path, monkeypatch):
+    """The second one is refused while the first one fits, and spoils nothing of it."""
+    run_epoch = head_fitting.HeadFitting.run_epoch
+    refused = []
+
+    def disturbed(self, show_progress=False):
+        if not refused:
+            refused.append(True)
+            with pytest.raises(ValueError, match="head is being written by another run; wait for"):
+                train_reward_head(path, store, tmp_path / "head", **SETTINGS)
+        run_epoch(self, show_progress)
+
+    monkeypatch.setattr(head_fitting.HeadFitting, "run_epoch", disturbed)
+    train_reward_head(path, store, tmp_path / "head", **SETTINGS)
+    assert refused
+    assert contents(tmp_path / "head") == whole

@@ -65,6 +65,14 @@ def extract_features(
         ValueError: a bad argument, a store made with other settings or by another run at the same
             time, states that are NaN or exceed the dtype.
         OSError: the disk has not enough space. What was written stays good.
+
+    >>> from swift_bon import collect, extract_features, load_model
+    >>> model, tokenizer = load_model()
+    >>> _ = collect(model, tokenizer, "a.jsonl", limit=4, max_new_tokens=8)
+    >>> options = {"projection_dim": 16, "show_progress": False}
+    >>> store = extract_features(model, tokenizer, "a.jsonl", "a.features", **options)
+    >>> store.spec.dim, store.spec.dtype
+    (16, 'float16')
     """
     path = Path(path)
     prompts, header = read_candidates(path), read_header(path)
@@ -114,6 +122,15 @@ def project_features(
         layers: some of those that it has; None takes all.
 
     The other arguments, and what is raised, are those of `extract_features`.
+
+    >>> from swift_bon import collect, extract_features, load_model, project_features
+    >>> model, tokenizer = load_model()
+    >>> _ = collect(model, tokenizer, "a.jsonl", limit=4, max_new_tokens=8)
+    >>> options = {"projection": None, "show_progress": False}
+    >>> _ = extract_features(model, tokenizer, "a.jsonl", "states", **options)
+    >>> options = {"layers": [10, 20], "projection_dim": 16, "show_progress": False}
+    >>> project_features("a.jsonl", "states", "a.features", **options).spec.dim
+    16
     """
     prompts = read_candidates(path)
     whole = FeatureStore(states, prompts)

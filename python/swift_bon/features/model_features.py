@@ -233,6 +233,13 @@ def stream_features(
 
     Raises:
         ValueError: candidates of another model, or a bad argument.
+
+    >>> from swift_bon import collect, load_model, stream_features
+    >>> model, tokenizer = load_model()
+    >>> _ = collect(model, tokenizer, "a.jsonl", limit=4, max_new_tokens=8)
+    >>> features = stream_features(model, tokenizer, "a.jsonl", layers=[10, 20])
+    >>> features.spec.num_blocks, features.spec.block_size
+    (2, 576)
     """
     path = Path(path)
     prompts, header = read_candidates(path), read_header(path)

@@ -1,7 +1,9 @@
 """Train a head on stored features, and save it with a report of how it went."""
 
+import contextlib
 import json
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +24,7 @@ from swift_bon.plotting import figure_class
 from swift_bon.storage import finite_json, only_run, write_whole
 from swift_kernels import RewardHead
 
+LOCK_NAME = ".lock"
 # The checkpoint, and what runs that were killed while they wrote left behind.
 LEFTOVERS = (CHECKPOINT_NAME, f".{CHECKPOINT_NAME}.*", ".training.json.*", ".curves.png.*")
 
@@ -75,6 +78,15 @@ def train_reward_head(
         TypeError, ValueError: a bad option; features of other candidates; nothing to learn (all
             right, all wrong, too few prompts); a damaged store; a loss that is not finite; another
             run that writes into `output`.
+
+    >>> from swift_bon import collect, extract_features, load_model, train_reward_head
+    >>> model, tokenizer = load_model()
+    >>> _ = collect(model, tokenizer, "a.jsonl", limit=24, max_new_tokens=8)
+    >>> options = {"projection_dim": 64, "show_progress": False}
+    >>> store = extract_features(model, tokenizer, "a.jsonl", "a.features", **options)
+    >>> head, report = train_reward_head("a.jsonl", store, "head", epochs=2, validation=0.3)
+    >>> head.base_model, len(report["fits"])
+    ('HuggingFaceTB/SmolLM2-135M-Instruct', 3)
     """
     settings = FitOptions.from_arguments(options)
     data = read_training_data(Path(path), settings)
@@ -105,7 +117,7 @@ def fit_head(
     folder = Path(output)
     figure_class()  # missing, it would be missed at the end
     folder.mkdir(parents=True, exist_ok=True)
-    with only_run(folder):
+    with _only_fit(folder):
         if not load_checkpoint(folder, fitting) and (folder / CHECKPOINT_NAME).exists():
             warnings.warn(
                 f"{folder / CHECKPOINT_NAME} is of another fit (other options, labels or features) "
@@ -118,6 +130,18 @@ def fit_head(
         trained = _choose(data, fitting)
         _save(folder, *trained)
     return trained
+
+
+@contextlib.contextmanager
+def _only_fit(folder: Path) -> Iterator[None]:
+    """Nobody else fits into the folder meanwhile; the lock is gone then, as a head is published."""
+    lock = folder / LOCK_NAME
+    with only_run(folder, lock):
+        try:
+            yield
+        finally:
+            with contextlib.suppress(PermissionError):  # Windows: an open file stays
+                lock.unlink(missing_ok=True)
 
 
 def _choose(data: TrainingData, fitting: HeadFitting) -> TrainedHead:
