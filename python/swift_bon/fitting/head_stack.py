@@ -72,7 +72,9 @@ class _FusedScores(nn.Module):
     def __init__(self, num_blocks: int, block_size: int, *, gated: bool):
         super().__init__()
         with torch.device("meta"):  # neither memory nor a random draw for what is replaced
-            self.head = HeadWeights(num_blocks, block_size, gated=gated, layers=None)
+            self.head = HeadWeights(
+                num_blocks, block_size, gated=gated, layers=None, feature="hidden_states"
+            )
 
     def forward(self, blocks: Sequence[Tensor], offsets: Tensor, scored: Tensor) -> Tensor:
         return score_packed(blocks, self.head, offsets, scored, backend="triton")
