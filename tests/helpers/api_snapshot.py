@@ -22,6 +22,7 @@ SNAPSHOT = Path(__file__).parent.parent / "fixtures/api.json"
 
 
 def snapshot() -> dict[str, object]:
+    cli = get_command(app)
     return {
         "names": {
             door: {name: describe(getattr(module, name)) for name in sorted(module.__all__)}
@@ -29,7 +30,7 @@ def snapshot() -> dict[str, object]:
         },
         "commands": {
             name: {flag: repr(default) for flag, default in sorted(flags(command))}
-            for name, command in sorted(get_command(app).commands.items())
+            for name, command in (("", cli), *sorted(cli.commands.items()))
         },
         "files": keys_of_files(),
     }
