@@ -58,10 +58,19 @@ def test_each_error_that_is_explained_is_raised(error):
     assert any(pattern.match(text) for text in TEXTS)
 
 
-@pytest.mark.parametrize("folder", ["swift_kernels", "python/swift_bon"])
-def test_each_room_is_in_the_design(folder):
+def test_every_module_is_on_the_map_and_every_file_of_the_map_exists():
+    """The map of docs/design.md: the files of swift_kernels and the rooms of swift_bon."""
     design = (DOCS / "design.md").read_text(encoding="utf-8")
-    for path in (ROOT / folder).iterdir():
-        if path.suffix == ".py" or (path / "__init__.py").exists():
-            name = path.stem
-            assert name.startswith("__") or re.search(rf"\b{name}\b", design), name
+    (tree,) = re.findall(r"^```\n(swift_kernels/.*?)^```$", design, re.MULTILINE | re.DOTALL)
+    kernels, bon = (ROOT / package for package in PACKAGES)
+    there = {kernels: set(), bon: set()}
+    for folder, names in there.items():
+        for path in folder.iterdir():
+            is_room = (path / "__init__.py").exists()
+            if is_room or (path.suffix == ".py" and not path.stem.startswith("__")):
+                names.add(path.stem)
+    parts = re.split(r"^(?=python/swift_bon/|bench/)", tree, flags=re.MULTILINE)
+    for part, names in zip(parts, there.values(), strict=False):
+        on_map = re.findall(r"^  ([a-z_/]+(?:, [a-z_/]+)*)(?:  |$)", part, re.MULTILINE)
+        named = {name.rstrip("/") for line in on_map for name in line.split(", ")}
+        assert named == names
