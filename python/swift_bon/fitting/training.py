@@ -86,7 +86,7 @@ def train_reward_head(
     >>> store = extract_features(model, tokenizer, "a.jsonl", "a.features", **options)
     >>> head, report = train_reward_head("a.jsonl", store, "head", epochs=2, validation=0.3)
     >>> head.base_model, len(report["fits"])
-    ('HuggingFaceTB/SmolLM2-135M-Instruct', 3)
+    ('smollm2-135m', 3)
     """
     settings = FitOptions.from_arguments(options)
     data = read_training_data(Path(path), settings)
