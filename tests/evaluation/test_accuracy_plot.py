@@ -47,9 +47,9 @@ def test_main_methods_stand_out():
 def test_bands_are_intervals():
     record = make_record()
     bands = draw_accuracy(record).axes[0].collections
-    found = {to_hex(band.get_facecolor()[0][:3]): band for band in bands}
-    assert set(found) == {PALETTE[0].lower(), PALETTE[1].lower()}
-    heights = found[PALETTE[0].lower()].get_paths()[0].vertices[:, 1]
+    actual = {to_hex(band.get_facecolor()[0][:3]): band for band in bands}
+    assert set(actual) == {PALETTE[0].lower(), PALETTE[1].lower()}
+    heights = actual[PALETTE[0].lower()].get_paths()[0].vertices[:, 1]
     curve = record["curves"]["swift"]
     assert heights.max() == pytest.approx(max(curve["high"]))
     assert set(curve["low"]) <= set(heights.tolist())

@@ -143,15 +143,15 @@ def test_votes_by_hand():
 
 def test_calibration_is_of_the_sigmoid_and_of_the_mean_probability():
     prompts = random_prompts(50, 4)
-    found = evaluate_candidates(prompts)["calibration"]
+    actual = evaluate_candidates(prompts)["calibration"]
     table = tabulate(prompts)
     correct = table.correct.flatten()
     for name, transform in (("swift", torch.sigmoid), ("mean_logprob", torch.exp)):
         probabilities = transform(table.scores[name].flatten()).clamp(0, 1)
         expected = calibration(probabilities, correct)
-        assert found[name]["ece"] == expected.ece
-        assert found[name]["brier"] == expected.brier
-        assert [row["count"] for row in found[name]["bins"]] == [20] * 10
+        assert actual[name]["ece"] == expected.ece
+        assert actual[name]["brier"] == expected.brier
+        assert [row["count"] for row in actual[name]["bins"]] == [20] * 10
     unscored = evaluate_candidates([prompt("a", [(True, None, math.nan), (False, None, 0.0)])])
     assert unscored["calibration"].keys() == {"mean_logprob"}
     nothing = evaluate_candidates([prompt("a", [(True, None, math.nan), (False, None, math.nan)])])

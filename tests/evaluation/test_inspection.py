@@ -25,9 +25,9 @@ def test_what_is_sampled_is_what_best_of_n_samples():
     torch.manual_seed(0)
     head = RewardHead(4, 32)
     settings = {"seed": 5, "max_new_tokens": 6}
-    found = blocks(inspect_prompt(model, tokenizer, "say abc", head, 4, **settings))
+    actual = blocks(inspect_prompt(model, tokenizer, "say abc", head, 4, **settings))
     (expected,) = best_of_n(model, tokenizer, "say abc", head, 4, **settings)
-    shown = {c["index"]: c for c in found["question-0"]["candidates"]}
+    shown = {c["index"]: c for c in actual["question-0"]["candidates"]}
     assert len(shown) == 4
     for index, candidate in enumerate(expected.candidates):
         assert shown[index]["text"] == candidate.text
@@ -44,25 +44,25 @@ def test_nothing_is_called_right_or_wrong_where_nobody_knows():
     page = inspect_prompt(
         tiny_model("llama"), tiny_tokenizer(), "abc", RewardHead(4, 32), 3, max_new_tokens=4
     )
-    found = blocks(page)
-    assert found["questions"]["questions"][0]["right"] is None
-    assert found["questions"]["questions"][0]["swift"] is None
-    for candidate in found["question-0"]["candidates"]:
+    actual = blocks(page)
+    assert actual["questions"]["questions"][0]["right"] is None
+    assert actual["questions"]["questions"][0]["swift"] is None
+    for candidate in actual["question-0"]["candidates"]:
         assert candidate["correct"] is None
         assert "oracle" not in candidate["picked"]
-    assert "reference" not in found["question-0"]
+    assert "reference" not in actual["question-0"]
 
 
 def test_a_stored_prompt_has_all_its_candidates(tmp_path):
     path = tmp_path / "a.jsonl"
     prompts = random_prompts(5, 20)
     append_candidates(path, prompts)
-    found = blocks(inspect_stored(path, "q3"))
-    assert found["questions"]["questions"][0]["id"] == "q3"
-    shown = found["question-0"]["candidates"]
+    actual = blocks(inspect_stored(path, "q3"))
+    assert actual["questions"]["questions"][0]["id"] == "q3"
+    shown = actual["question-0"]["candidates"]
     assert sorted(c["index"] for c in shown) == list(range(20))
     assert {c["index"]: c["correct"] for c in shown} == dict(enumerate(prompts[3].correct))
-    assert found["question-0"]["reference"] == "right"
+    assert actual["question-0"]["reference"] == "right"
 
 
 def test_messages_and_bad_input(tmp_path):

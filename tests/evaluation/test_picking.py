@@ -29,10 +29,10 @@ def test_every_method_against_brute_force():
     prompts = [*random_prompts(3, 5), *random_prompts(2, 3, seed=1)]
     prompts = [type(p)(f"{n}", p.prompt, "", p.candidates) for n, p in enumerate(prompts)]
     _, picks = pick_all(prompts)
-    for number, found in enumerate(prompts):
+    for number, actual in enumerate(prompts):
         blended = picks["swift+mean_logprob blended"].scores[number].tolist()
-        count = len(found.candidates)
-        for name, accuracy in exact_methods(found, blended).items():
+        count = len(actual.candidates)
+        for name, accuracy in exact_methods(actual, blended).items():
             curve = average_over_subsets(count, accuracy)
             curve += [curve[-1]] * (5 - count)
             ours = picks[name].accuracy[number].tolist()
@@ -70,12 +70,12 @@ def test_the_pick_among_all_is_as_right_as_the_accuracy():
     """Where nothing ties, the last point of a curve is the pick itself."""
     prompts = random_prompts(40, 14)
     table, picks = pick_all(prompts)
-    for name, found in picks.items():
+    for name, actual in picks.items():
         if name in ("random", "majority_vote", "length") or name.endswith("by rank"):
             continue
-        for row, index in enumerate(found.indices):
+        for row, index in enumerate(actual.indices):
             right = index != NO_PICK and bool(table.correct[row, index])
-            assert found.accuracy[row, -1].item() == pytest.approx(float(right)), name
+            assert actual.accuracy[row, -1].item() == pytest.approx(float(right)), name
     assert picks["random"].indices == [NO_PICK] * 40
     votes = picks["majority_vote"]
     for row, index in enumerate(votes.indices):

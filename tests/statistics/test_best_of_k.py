@@ -34,8 +34,8 @@ INF = float("inf")
     ],
 )
 def test_by_hand(scores, correct, expected):
-    found = best_of_k_accuracy(torch.tensor([scores]).float(), torch.tensor([correct]).bool())
-    assert found[0].tolist() == pytest.approx(expected)
+    actual = best_of_k_accuracy(torch.tensor([scores]).float(), torch.tensor([correct]).bool())
+    assert actual[0].tolist() == pytest.approx(expected)
 
 
 @given(cases())
@@ -44,9 +44,11 @@ def test_equals_brute_force(rows):
     expected = average_over_subsets(
         len(rows), lambda s: pick_highest(scores.tolist(), correct.tolist(), s)
     )
-    found = best_of_k_accuracy(scores[None], correct[None])
-    assert found[0].tolist() == pytest.approx(expected, abs=1e-12)
-    assert found[0, -1].item() == pytest.approx(picked_accuracy(scores[None], correct[None]).item())
+    actual = best_of_k_accuracy(scores[None], correct[None])
+    assert actual[0].tolist() == pytest.approx(expected, abs=1e-12)
+    assert actual[0, -1].item() == pytest.approx(
+        picked_accuracy(scores[None], correct[None]).item()
+    )
 
 
 @given(st.lists(cases(6), min_size=1, max_size=4))
@@ -59,26 +61,26 @@ def test_prompts_of_unequal_n(prompts):
     for number, rows in enumerate(prompts):
         scores[number, : len(rows)], _, correct[number, : len(rows)] = columns(rows)
         present[number, : len(rows)] = True
-    found = best_of_k_accuracy(scores, correct, present)
+    actual = best_of_k_accuracy(scores, correct, present)
     for number, rows in enumerate(prompts):
         alone = best_of_k_accuracy(*(column[None] for column in columns(rows)[::2]))[0]
         expected = [*alone, *[alone[-1]] * (width - len(rows))]
-        assert found[number].tolist() == pytest.approx([float(value) for value in expected])
+        assert actual[number].tolist() == pytest.approx([float(value) for value in expected])
 
 
 def test_holes_and_prompts_without_candidates():
     scores = torch.tensor([[9.0, 1.0, 9.0, 2.0], [1.0, 1.0, 1.0, 1.0]])
     correct = torch.tensor([[True, False, True, True], [True] * 4])
     present = torch.tensor([[False, True, False, True], [False] * 4])
-    found = best_of_k_accuracy(scores, correct, present)
-    assert found[0].tolist() == [0.5, 1.0, 1.0, 1.0]
-    assert found[1].isnan().all()
+    actual = best_of_k_accuracy(scores, correct, present)
+    assert actual[0].tolist() == [0.5, 1.0, 1.0, 1.0]
+    assert actual[1].isnan().all()
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=8))
 def test_pass_at_k_equals_brute_force(correct):
-    found = pass_at_k(torch.tensor([correct]))[0].tolist()
-    for size, value in enumerate(found, 1):
+    actual = pass_at_k(torch.tensor([correct]))[0].tolist()
+    for size, value in enumerate(actual, 1):
         subsets = list(combinations(correct, size))
         assert value == pytest.approx(sum(map(any, subsets)) / len(subsets))
 
@@ -88,7 +90,7 @@ def test_many_candidates_do_not_overflow():
     generator = torch.Generator().manual_seed(0)
     scores = torch.randint(50, (1, 1024), generator=generator).double()
     correct = torch.rand(1, 1024, generator=generator) < 0.1
-    found = best_of_k_accuracy(scores, correct)[0]
+    actual = best_of_k_accuracy(scores, correct)[0]
     for k in (1, 2, 100, 512, 1024):
         expected = 0
         for value in range(50):
@@ -97,7 +99,7 @@ def test_many_candidates_do_not_overflow():
                 ways = math.comb(below + int(group.sum()), k) - math.comb(below, k)
                 share = int((group & correct).sum()) / int(group.sum())
                 expected += share * (ways / math.comb(1024, k))
-        assert found[k - 1].item() == pytest.approx(expected, rel=1e-9)
+        assert actual[k - 1].item() == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 40])
@@ -119,5 +121,5 @@ def test_count_ranks():
 
 
 def test_shares_of_right_ones():
-    found = best_of_k_accuracy(torch.tensor([[1.0, 2.0]]), torch.tensor([[0.5, 0.25]]))
-    assert found[0].tolist() == pytest.approx([0.375, 0.25])
+    actual = best_of_k_accuracy(torch.tensor([[1.0, 2.0]]), torch.tensor([[0.5, 0.25]]))
+    assert actual[0].tolist() == pytest.approx([0.375, 0.25])

@@ -42,8 +42,8 @@ def test_minimum_is_that_of_the_loss():
                 terms.append(torch.nn.functional.softplus(-pairs @ w).mean())
         return torch.stack(terms).mean() + 1e-3 / 2 * w.square().sum()
 
-    found = (weights * scale).requires_grad_()
-    (gradient,) = torch.autograd.grad(loss(found), found)
+    actual = (weights * scale).requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(actual), actual)
     assert gradient.abs().max() < 1e-8
 
 

@@ -60,11 +60,11 @@ def test_equals_brute_force(combine, exact, rows):
     first, second, correct = columns(rows)
     pair = first.tolist(), second.tolist()
     subsets = make_subsets(len(rows))
-    found = combine(first, second, subsets.masks)
-    accuracy = subsets.average(pick_in_subsets(found, correct, subsets))
+    actual = combine(first, second, subsets.masks)
+    accuracy = subsets.average(pick_in_subsets(actual, correct, subsets))
     expected = average_over_subsets(
         len(rows), lambda s: pick_highest(exact(*pair, s), correct.tolist(), s)
     )
     assert accuracy.tolist() == pytest.approx(expected, abs=1e-12)
     among_all = [-INF if math.isnan(x) else float(x) for x in exact(*pair, range(len(rows)))]
-    assert found[:, subsets.sizes.argmax()].tolist() == pytest.approx(among_all, abs=1e-9)
+    assert actual[:, subsets.sizes.argmax()].tolist() == pytest.approx(among_all, abs=1e-9)

@@ -53,10 +53,10 @@ def test_means_are_those_of_the_prompts_drawn():
     generator = torch.Generator().manual_seed(0)
     draws = torch.randint(3, (500, 3), generator=generator)
     expected = values.double()[draws]  # [500, 3, 2]
-    found = Bootstrap(3, num_draws=500).means(values)
-    torch.testing.assert_close(found[:, 0], expected[..., 0].mean(dim=1))
-    torch.testing.assert_close(found[:, 1], expected[..., 1].nanmean(dim=1), equal_nan=True)
-    assert found[:, 1].isnan().any()  # a draw of nothing but the first prompt
+    actual = Bootstrap(3, num_draws=500).means(values)
+    torch.testing.assert_close(actual[:, 0], expected[..., 0].mean(dim=1))
+    torch.testing.assert_close(actual[:, 1], expected[..., 1].nanmean(dim=1), equal_nan=True)
+    assert actual[:, 1].isnan().any()  # a draw of nothing but the first prompt
 
 
 def test_groups_are_drawn_as_a_whole():
@@ -120,8 +120,8 @@ def brute_force_p_value(differences) -> float:
 
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=9))
 def test_p_value_equals_enumeration(differences):
-    found = permutation_p_value(torch.tensor(differences))
-    assert found == pytest.approx(brute_force_p_value(differences))
+    actual = permutation_p_value(torch.tensor(differences))
+    assert actual == pytest.approx(brute_force_p_value(differences))
 
 
 def test_differences_that_add_up_inexactly_still_count_as_far():
@@ -171,10 +171,10 @@ def test_p_values_of_several_differences_are_those_of_each():
     differences = torch.randn(40, 3, generator=generator).double() + 0.2
     differences[5:, 2] = 0  # enumerated
     groups = torch.arange(40) // 2
-    found = permutation_p_values(differences, groups)
+    actual = permutation_p_values(differences, groups)
     for number in range(3):
-        assert found[number] == permutation_p_value(differences[:, number], groups)
-    assert found.unique().numel() == 3
+        assert actual[number] == permutation_p_value(differences[:, number], groups)
+    assert actual.unique().numel() == 3
 
 
 def test_draws_that_are_kept_are_those_that_are_drawn_again(monkeypatch):

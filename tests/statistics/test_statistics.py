@@ -61,7 +61,7 @@ def test_auroc_within_takes_prompts_apart(prompts):
     for number, rows in enumerate(prompts):
         scores[number, : len(rows)] = torch.tensor([score for score, _ in rows])
         correct[number, : len(rows)] = torch.tensor([right for _, right in rows])
-    found = auroc_within(scores, correct)
+    actual = auroc_within(scores, correct)
     for number, rows in enumerate(prompts):
         known = [(score, right) for score, right in rows if not math.isnan(score)]
         expected = NAN
@@ -69,36 +69,36 @@ def test_auroc_within_takes_prompts_apart(prompts):
             expected = auroc(
                 torch.tensor([s for s, _ in known]), torch.tensor([r for _, r in known])
             )
-        assert found[number].item() == pytest.approx(expected, nan_ok=True)
+        assert actual[number].item() == pytest.approx(expected, nan_ok=True)
 
 
 def test_calibration_by_hand():
     probabilities = torch.tensor([0.9, 0.1, 0.3, 0.7])
     correct = torch.tensor([True, False, True, True])
-    found = calibration(probabilities, correct, num_bins=2)
-    assert [row.count for row in found.bins] == [2, 2]
-    assert [row.probability for row in found.bins] == pytest.approx([0.2, 0.8])
-    assert [row.accuracy for row in found.bins] == [0.5, 1.0]
-    assert found.ece == pytest.approx((0.3 + 0.2) / 2)
-    assert found.brier == pytest.approx((0.01 + 0.01 + 0.49 + 0.09) / 4)
+    actual = calibration(probabilities, correct, num_bins=2)
+    assert [row.count for row in actual.bins] == [2, 2]
+    assert [row.probability for row in actual.bins] == pytest.approx([0.2, 0.8])
+    assert [row.accuracy for row in actual.bins] == [0.5, 1.0]
+    assert actual.ece == pytest.approx((0.3 + 0.2) / 2)
+    assert actual.brier == pytest.approx((0.01 + 0.01 + 0.49 + 0.09) / 4)
 
 
 def test_calibration_of_what_is_calibrated():
     generator = torch.Generator().manual_seed(0)
     probabilities = torch.rand(50_000, generator=generator)
     correct = torch.rand(50_000, generator=generator) < probabilities
-    found = calibration(probabilities, correct)
-    assert [row.count for row in found.bins] == [5000] * 10
-    assert found.ece < 0.015
-    assert found.brier == pytest.approx(1 / 6, abs=0.01)
+    actual = calibration(probabilities, correct)
+    assert [row.count for row in actual.bins] == [5000] * 10
+    assert actual.ece < 0.015
+    assert actual.brier == pytest.approx(1 / 6, abs=0.01)
     assert calibration(probabilities.square(), correct).ece > 0.1
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_calibration_of_few(count):
-    found = calibration(torch.full((count,), 0.25), torch.zeros(count, dtype=torch.bool))
-    assert sum(row.count for row in found.bins) == count
-    assert found.ece == (0.25 if count else 0)
+    actual = calibration(torch.full((count,), 0.25), torch.zeros(count, dtype=torch.bool))
+    assert sum(row.count for row in actual.bins) == count
+    assert actual.ece == (0.25 if count else 0)
 
 
 def test_calibration_does_not_depend_on_the_order_of_equal_probabilities():
@@ -106,6 +106,6 @@ def test_calibration_does_not_depend_on_the_order_of_equal_probabilities():
     tied = torch.full((40,), 0.5)
     forward = torch.arange(40)
     for order in (forward, forward.flip(0), forward.view(2, 20).T.flatten()):
-        found = calibration(tied, correct[order])
-        assert found.ece == 0.0
-        assert found.brier == pytest.approx(0.25)
+        actual = calibration(tied, correct[order])
+        assert actual.ece == 0.0
+        assert actual.brier == pytest.approx(0.25)

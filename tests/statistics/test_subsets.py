@@ -101,11 +101,11 @@ def test_average_takes_each_size_apart():
 def test_picks_equal_brute_force(rows):
     scores, _, correct = columns(rows)
     subsets = make_subsets(len(rows))
-    found = subsets.average(pick_in_subsets(spread(scores, subsets), correct, subsets))
+    actual = subsets.average(pick_in_subsets(spread(scores, subsets), correct, subsets))
     expected = average_over_subsets(
         len(rows), lambda s: pick_highest(scores.tolist(), correct.tolist(), s)
     )
-    assert found.tolist() == pytest.approx(expected, abs=1e-12)
+    assert actual.tolist() == pytest.approx(expected, abs=1e-12)
 
 
 def test_draws_come_close_to_the_closed_form():

@@ -54,8 +54,8 @@ def test_majority_equals_brute_force(rows):
     expected = average_over_subsets(
         len(rows), lambda s: pick_by_vote(answers, [1] * len(rows), correct, s)
     )
-    found, _ = vote(answers, [1.0] * len(rows), correct)
-    assert found.tolist() == pytest.approx(expected, abs=1e-12)
+    actual, _ = vote(answers, [1.0] * len(rows), correct)
+    assert actual.tolist() == pytest.approx(expected, abs=1e-12)
 
 
 @given(cases(), st.data())
@@ -67,5 +67,5 @@ def test_weighted_vote_equals_brute_force(rows, data):
     expected = average_over_subsets(
         len(rows), lambda s: pick_by_vote(answers, tenths, correct.tolist(), s)
     )
-    found, _ = vote(answers, [t / 10 for t in tenths], correct.tolist())
-    assert found.tolist() == pytest.approx(expected, abs=1e-12)
+    actual, _ = vote(answers, [t / 10 for t in tenths], correct.tolist())
+    assert actual.tolist() == pytest.approx(expected, abs=1e-12)

@@ -57,11 +57,11 @@ def test_looks_are_those_of_the_methods():
 
 def test_labels_do_not_overlap():
     places = [5.0, 5.0, 6.0, 50.0, 99.0, 98.0]
-    found = spread(places, 10.0, 0.0, 100.0)
-    ordered = sorted(found)
+    actual = spread(places, 10.0, 0.0, 100.0)
+    ordered = sorted(actual)
     assert all(b - a >= 10.0 - 1e-9 for a, b in zip(ordered, ordered[1:], strict=False))
-    assert min(found) >= 0 and max(found) <= 100 and found[3] == 50.0
-    assert found[0] < found[1] < found[2] and found[5] < found[4]  # in their order
+    assert min(actual) >= 0 and max(actual) <= 100 and actual[3] == 50.0
+    assert actual[0] < actual[1] < actual[2] and actual[5] < actual[4]  # in their order
     assert spread([40.0, 60.0], 10.0, 0.0, 100.0) == [40.0, 60.0]
     assert spread([50.0, 50.0], 10.0, 0.0, 100.0) == [45.0, 55.0]
     assert spread([], 10.0, 0.0, 100.0) == []
@@ -105,13 +105,13 @@ def colours(scheme: str) -> dict[str, tuple[float, ...]]:
     """Name -> red, green, blue of a custom property of the style, in one of the two schemes."""
     style = resources.files("swift_bon.evaluation.page").joinpath("page.css").read_text()
     block = style.split("prefers-color-scheme: dark")[scheme == "dark"].split("}")[0]
-    found = {
+    actual = {
         name: tuple(int(digits[at : at + 2], 16) for at in (0, 2, 4))
         for name, digits in re.findall(r"--(\w+): #(\w{6});", block)
     }
     triples = re.findall(r"--(\w+): (\d+) (\d+) (\d+);", block)
-    found |= {name: tuple(map(int, triple)) for name, *triple in triples}
-    return found | {"most": (float(re.search(r"--most: ([\d.]+)", block)[1]),)}
+    actual |= {name: tuple(map(int, triple)) for name, *triple in triples}
+    return actual | {"most": (float(re.search(r"--most: ([\d.]+)", block)[1]),)}
 
 
 def contrast(first: tuple[float, ...], second: tuple[float, ...]) -> float:

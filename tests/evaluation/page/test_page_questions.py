@@ -109,8 +109,8 @@ def test_a_right_candidate_is_always_shown():
 def test_filters_know_whose_pick_is_right():
     prompts = [make_prompt(str(n), candidates=with_scores(1, 0, right=(1,))) for n in range(3)]
     page = render(prompts, {"swift": [1, 0, -1], "mean_logprob": [0, 1, 1]})
-    found = [(entry["swift"], entry["rival"]) for entry in page.questions]
-    assert found == [(True, False), (False, True), (None, True)]
+    actual = [(entry["swift"], entry["rival"]) for entry in page.questions]
+    assert actual == [(True, False), (False, True), (None, True)]
 
 
 def test_a_long_prompt_is_cut_in_the_list_alone():
