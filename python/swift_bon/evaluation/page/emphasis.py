@@ -6,7 +6,7 @@ from swift_bon.candidates.score_names import label
 from swift_bon.evaluation.page.formats import finite
 from swift_bon.evaluation.record_types import Evaluation, MethodName, accuracy_of
 
-# A method keeps its colour from one picture to the next: a place in `plotting.COLOURS`.
+# A method keeps its colour from one picture to the next: a place in `plotting.PALETTE`.
 NAMED = {"swift": 0, "mean_logprob": 1, "majority_vote": 2, "swift_vote": 3}
 BEST_OF_FAMILY = {"combination": 4, "reward": 5}
 BANDED = ("swift", "mean_logprob")
