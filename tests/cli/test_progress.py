@@ -35,6 +35,8 @@ COMMANDS = {
     "generate": "generate abc def -n 2 --batch-size 2 --max-new-tokens 4 {model} {head}",
     "collect": "collect {tmp}/b.jsonl --limit 2 -n 2 {model}",
     "import": "import {tmp}/rollouts.json {tmp}/b.jsonl --task sums {model}",
+    "extract": "extract {path} {tmp}/store {model}",
+    "train": "train {path} {tmp}/out {model} --epochs 2 --seeds 0 --learning-rates 0.03",
     "score with a head": "score {path} {head}",
     "score with a reward model": "score {path} --reward-model {folder}/judge",
     "evaluate": "evaluate {path} --num-draws 20",
@@ -53,7 +55,7 @@ def test_no_progress_is_silence(files, name):
     assert result.stderr == ""
 
 
-@pytest.mark.parametrize("name", ["collect", "score with a reward model"])
+@pytest.mark.parametrize("name", ["collect", "extract", "train", "score with a reward model"])
 def test_without_it_a_bar_is_drawn(files, name):
     result = run(name, files)
     assert result.exit_code == 0, result.output

@@ -6,7 +6,15 @@ from typing import Annotated, Any
 import typer
 
 from swift_bon import cli, features, models
-from swift_bon.cli.options import Candidates, ForwardBatch, Json, Layers, Model, parse_layers
+from swift_bon.cli.options import (
+    Candidates,
+    ForwardBatch,
+    Json,
+    Layers,
+    Model,
+    Progress,
+    parse_layers,
+)
 from swift_bon.cli.terminal import readable_errors, say
 from swift_bon.models.names import EMBEDDED_NAME
 
@@ -52,6 +60,7 @@ def extract(
         int, typer.Option(help="Seed of the sample that the projection is found from.")
     ] = 0,
     model: Model = EMBEDDED_NAME,
+    show_progress: Progress = True,
     as_json: Json = False,
 ) -> None:
     """Run the model once over collected candidates and store the features of their tokens."""
@@ -61,6 +70,7 @@ def extract(
         "projection": None if projection == "none" else projection,
         "projection_dim": projection_dim,
         "seed": seed,
+        "show_progress": show_progress,
         "say": say,
     }
     if states is not None and scored_tokens is not None:

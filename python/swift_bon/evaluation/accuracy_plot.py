@@ -73,7 +73,7 @@ def draw_accuracy(record: Evaluation) -> "Figure":
         _draw_curve(axes, record["ks"], record["curves"][name], look, has_band=name in banded)
     _draw_axes(axes, record["ks"])
     _draw_labels(axes, record, labels, places, plot_height=height * (top - bottom))
-    text = {"color": DARK, "ha": "left", "parse_math": False}
+    text: dict[str, Any] = {"color": DARK, "ha": "left", "parse_math": False}
     above = {"fontsize": 12.5, "weight": "bold", "va": "top", "linespacing": 1.25, **text}
     figure.text(0.012, 1 - 0.16 / height, "\n".join(title), **above)
     subtitle = _subtitle(record, num_grey=len(methods) - len(named))
