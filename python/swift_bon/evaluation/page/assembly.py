@@ -18,8 +18,8 @@ from swift_bon.evaluation.page.summary import facts, footer, summary_section
 from swift_bon.evaluation.page.tables import curve_table, method_table
 from swift_bon.evaluation.record_types import Evaluation
 
-STYLES = ("page.css", "questions.css")
-SCRIPTS = ("candidates.js", "page.js")
+STYLES = ("page.css", "figures.css", "questions.css")
+SCRIPTS = ("tokens.js", "candidates.js", "page.js")
 RESERVED_BYTES = 4096  # for the notice and the legend, which are known after the questions
 
 
