@@ -1,4 +1,14 @@
-"""Features in shards of whole prompts, token-packed."""
+"""Features in shards of whole prompts, token-packed.
+
+A source of features (`FeatureStore`, `ModelFeatures`) hands them over in shards of whole prompts:
+
+    source.spec      what a feature is made of
+    source.shards    which prompts lie in which shard
+    source.read(s)   the features of shard s
+    source.moments() mean and deviation of each number
+
+so that fitting never holds more than a few shards, wherever they come from.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol

@@ -1,14 +1,4 @@
-"""Features of candidates: hidden states, or directions of them, token-packed.
-
-A source of features (`FeatureStore`, `ModelFeatures`) hands them over in shards of whole prompts:
-
-    source.spec      what a feature is made of
-    source.shards    which prompts lie in which shard
-    source.read(s)   the features of shard s
-    source.moments() mean and deviation of each number
-
-so that fitting never holds more than a few shards, wherever they come from.
-"""
+"""What the features of a token are made of: hidden states, or directions of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
