@@ -163,6 +163,9 @@ class RewardHead(
     @classmethod
     def _without_weights(cls, **config: Any) -> "RewardHead":
         """On the default device, its parameters of any value: nobody's samples are shifted."""
+        if cls is not RewardHead:  # it may make tensors of its own
+            with torch.random.fork_rng(devices=[]):
+                return cls(**config)
         with torch.device("meta"):
             head = cls(**config)
         return head.to_empty(device=torch.get_default_device())

@@ -21,7 +21,6 @@ CACHES = shutil.ignore_patterns("__pycache__", "*.egg-info")
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     """Built in a copy, because building leaves folders behind."""
-    pytest.importorskip("setuptools")
     copy, output = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("wheel")
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)
@@ -61,3 +60,7 @@ def test_the_door_knows_what_the_extra_brings(wheel):
         text = file.read(name).decode()
     names = re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*; extra == .generate.$", text, re.MULTILINE)
     assert names == list(GENERATE)
+
+
+def test_a_citation_names_this_version():
+    assert f"\nversion: {swift_kernels.__version__}\n" in (ROOT / "CITATION.cff").read_text()

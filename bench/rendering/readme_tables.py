@@ -27,21 +27,30 @@ def render_accuracies(record: dict[str, Any]) -> str:
 
 
 def render_costs(record: dict[str, Any]) -> str:
-    """FLOPs of each reward model, over those of one head."""
+    """FLOPs of the reward models, those of one architecture together, over those of one head."""
     swift = next(row for row in record["flops"]["swift"] if row["policy"] == SHOWN_POLICY)
+    by_architecture: dict[str, list[dict[str, Any]]] = {}
+    for model in sorted(record["flops"]["reward_models"], key=lambda model: -model["flops"]):
+        by_architecture.setdefault(model["base"], []).append(model)
     rows = [
         (
-            model["name"],
-            f"{model['parameters'] / 1e9:.1f}B",
-            f"{model['flops'] / 1e12:.1f} T",
-            f"{model['flops'] / swift['head']:,.0f}x",
+            ", ".join(model["name"] for model in models),
+            architecture,
+            _range([f"{model['flops'] / 1e12:.1f}" for model in models], " T"),
+            _range([f"{model['flops'] / swift['head']:,.0f}" for model in models], "x"),
         )
-        for model in sorted(record["flops"]["reward_models"], key=lambda model: -model["flops"])
+        for architecture, models in by_architecture.items()
     ]
     lengths = f"{record['prompt_tokens']} prompt and {record['response_tokens']} response tokens"
     times = "not measured" if record["latency"] is None else "see docs/benchmarks.md"
-    headings = ("reward model", "size", "FLOPs per candidate", "over the head")
+    headings = ("reward models", "built as", "FLOPs per candidate", "over the head")
     return (
         f"One candidate is {lengths}; the head is that of {SHOWN_POLICY}, "
         f"{swift['head'] / 1e9:.3f} G FLOPs. Times: {times}.\n\n{markdown_table(headings, rows)}"
     )
+
+
+def _range(texts: list[str], unit: str) -> str:
+    """From the last to the first, which is the largest."""
+    first, last = texts[0], texts[-1]
+    return f"{first}{unit}" if first == last else f"{last} to {first}{unit}"

@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 # What `pip install .` leaves to its extra "generate".
-GENERATE = ("transformers", "filelock", "platformdirs", "rich", "tqdm", "typer")
+GENERATE = (
+    "transformers",
+    "filelock",
+    "platformdirs",
+    "rich",
+    "tqdm",
+    "typer",
+    "typing_extensions",
+)
 
 
 def lazy_names(
@@ -27,8 +35,9 @@ def lazy_names(
         try:
             if name in modules:
                 return getattr(importlib.import_module(modules[name]), name)
-            if not name.startswith("_") and importlib.util.find_spec(f"{package}.{name}"):
-                return importlib.import_module(f"{package}.{name}")
+            module = f"{package}.{name}"
+            if name.isidentifier() and name[0] != "_" and importlib.util.find_spec(module):
+                return importlib.import_module(module)
         except ModuleNotFoundError as error:
             if error.name not in GENERATE:
                 raise

@@ -22,7 +22,7 @@ def figure_class() -> "type[Figure]":
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "the curves of a fit are drawn by matplotlib, which is missing; pip install matplotlib"
+            "plots are drawn by matplotlib, which is missing; pip install matplotlib"
         ) from error
     return Figure
 

@@ -153,7 +153,14 @@ def test_checkpoint_of_other_labels_is_not_taken(path, prompts, store, tmp_path,
 def test_two_runs_into_one_folder(path, store, whole, tmp_path, monkeypatch):
     """The second one is refused while the first one fits, and spoils nothing of it."""
     run_epoch = head_fitting.HeadFitting.run_epoch
-    refused = []
+    refused, begun = [], []
+    begin = head_fitting.HeadFitting.__init__
+
+    def counted(self, *args):
+        begun.append(True)
+        begin(self, *args)
+
+    monkeypatch.setattr(head_fitting.HeadFitting, "__init__", counted)
 
     def disturbed(self, show_progress=False):
         if not refused:
@@ -164,5 +171,5 @@ def test_two_runs_into_one_folder(path, store, whole, tmp_path, monkeypatch):
 
     monkeypatch.setattr(head_fitting.HeadFitting, "run_epoch", disturbed)
     train_reward_head(path, store, tmp_path / "head", **SETTINGS)
-    assert refused
+    assert refused and len(begun) == 1  # before it had read any feature
     assert contents(tmp_path / "head") == whole

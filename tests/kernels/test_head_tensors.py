@@ -63,3 +63,18 @@ def test_errors_name_the_source():
         RewardHead.from_tensors(random_head(**CONFIG).state_dict(), 3, 24)
     with pytest.raises(ValueError, match="^num_layers is 0"):
         RewardHead.from_tensors(tensors, 0, 24)
+
+
+class ScaledHead(RewardHead):
+    """A user's head, with a tensor that is in no file."""
+
+    def __init__(self, num_layers, hidden_size, **kwargs):
+        super().__init__(num_layers, hidden_size, **kwargs)
+        self.register_buffer("scale", torch.tensor([2.0, 3.0]), persistent=False)
+
+
+def test_a_subclass_keeps_the_tensors_that_it_makes(tmp_path):
+    ScaledHead(2, 4).save_pretrained(tmp_path)
+    before = torch.random.get_rng_state()
+    assert ScaledHead.from_pretrained(tmp_path).scale.tolist() == [2.0, 3.0]
+    assert torch.equal(torch.random.get_rng_state(), before)

@@ -91,6 +91,13 @@ def test_what_is_no_file_of_rows(tmp_path, text, message):
         list(read_rows(write(tmp_path, text)))
 
 
+def test_a_comma_has_a_row_behind_it(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('[{"a": 1}, ]')
+    with pytest.raises(ValueError, match="row 1 of .* is not JSON"):
+        list(read_rows(path))
+
+
 @pytest.mark.parametrize("rest", ['[{"a": 2}]', '\n{"a": 2}', " " * 99 + "x"], ids=repr)
 def test_a_list_is_the_whole_file(tmp_path, monkeypatch, rest):
     monkeypatch.setattr(rows, "CHUNK_CHARACTERS", 4)

@@ -1,7 +1,9 @@
 """One prompt's candidates as a page: what the head looks at."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from swift_bon.candidates.files import iterate_candidates
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
@@ -12,7 +14,7 @@ from swift_bon.evaluation.picking import pick_with_all_methods
 from swift_bon.generation.best_of import DEFAULT_MAX_NEW_TOKENS, sample_candidates
 from swift_bon.generation.confidence import default_window
 from swift_bon.models.identity import check_head_fits
-from swift_bon.models.prompts import check_prompts
+from swift_bon.models.prompts import Chat, check_prompts
 from swift_kernels import RewardHead
 from swift_kernels.checks import check_count
 
@@ -20,15 +22,15 @@ TITLE_CHARACTERS = 120
 
 
 def inspect_prompt(
-    model,
-    tokenizer,
-    prompt: str | Sequence,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompt: str | Chat,
     head: RewardHead,
     num_return_sequences: int = 8,
     *,
     seed: int = 0,
     show_progress: bool = True,
-    **generate_kwargs,
+    **generate_kwargs: Any,
 ) -> str:
     """Sample candidates for a prompt and show each with its tokens' rewards and gates.
 

@@ -29,7 +29,7 @@ def report(
     path: str | Path,
     output: str | Path | None = None,
     *,
-    combine: Sequence[tuple[str, str]] | None = None,
+    combine: Sequence[tuple[str, str] | str] | None = None,
     reference: str | None = None,
     num_draws: int = NUM_DRAWS,
     seed: int = 0,

@@ -31,6 +31,7 @@ from swift_bon.features.spec import (
     encode,
     feature_spec,
 )
+from swift_bon.models import identity
 from swift_bon.models.forward import (
     Response,
     ResponseStates,
@@ -38,7 +39,6 @@ from swift_bon.models.forward import (
     num_scored_tokens,
     response_states,
 )
-from swift_bon.models.identity import check_training_data, context_length, model_name
 from swift_bon.models.prompts import check_prompts, pad_token_id, render_prompts
 from swift_bon.seeds import stream_seed
 from swift_kernels.checks import check_count
@@ -84,8 +84,8 @@ class ModelFeatures:
         self._pad_id = pad_token_id(tokenizer)
         chats = check_prompts([prompt.prompt for prompt in prompts])
         self._rendered = render_prompts(tokenizer, chats)
-        embeddings = model.get_input_embeddings().get_parameter("weight")
-        check_candidates(prompts, self._rendered, len(embeddings), context_length(model))
+        embeddings = identity.embedding_matrix(model)
+        check_candidates(prompts, self._rendered, len(embeddings), identity.context_length(model))
         self._encoding = spec  # its projection where the states are
         if spec.projection is not None:
             self._encoding = replace(spec, projection=spec.projection.to(embeddings.device))
@@ -243,7 +243,7 @@ def stream_features(
     """
     path = Path(path)
     prompts, header = read_candidates(path), read_header(path)
-    check_training_data(prompts, header, model_name(model), path)
+    identity.check_training_data(prompts, header, identity.model_name(model), path)
     dtype = STATE_DTYPES.get(model.dtype, "float32")
     spec = feature_spec(model, layers, scored_tokens, dtype, is_projected=False)
     groups = groups_of(prompts, header["task"])

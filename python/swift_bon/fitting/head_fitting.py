@@ -147,8 +147,8 @@ class HeadFitting:
             if not count:
                 continue  # only prompts with nothing to compare
             self.optimizer.zero_grad()
-            gradients = [leaf.grad / count for leaf in (weight, bias) if leaf.grad is not None]
-            torch.autograd.backward(folded, gradients)
+            assert weight.grad is not None and bias.grad is not None  # what counts has a loss
+            torch.autograd.backward(folded, [weight.grad / count, bias.grad / count])
             if options.loss in SHIFT_INVARIANT:
                 for parameter in self.stack.biases:
                     parameter.grad[0] = 0

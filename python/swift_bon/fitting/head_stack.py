@@ -18,7 +18,7 @@ from swift_kernels import score_packed
 from swift_kernels.backends import Backend, choose_backend
 from swift_kernels.checks import FLOAT_DTYPES
 from swift_kernels.project import project_tokens
-from swift_kernels.reference import GATE_SUM_FLOOR
+from swift_kernels.reference import divide_by_gates, rewards_and_gates, score_terms
 from swift_kernels.weights import HeadWeights
 
 INITIAL_SCALE = 0.1
@@ -105,14 +105,13 @@ def stack_scores(
     num_heads, num_rows = bias.shape
     layers = [block[None] for block in blocks]
     values = project_tokens(layers, weight.flatten(0, 1), scored[None])[:, 0]  # [S * R, tokens]
-    values = torch.where(scored, values, 0).view(num_heads, num_rows, -1) + bias[..., None]
-    reward = values[:, 0]  # [S, tokens]
-    gate = torch.sigmoid(values[:, 1]) if num_rows == 2 else torch.ones_like(reward)
+    values = torch.where(scored, values, 0).view(num_heads, num_rows, -1).transpose(0, 1)
+    reward, gate = rewards_and_gates(values, bias.T[..., None])  # [S, tokens]
     gate = torch.where(scored, gate, 0)
     owner = torch.arange(len(offsets) - 1, device=offsets.device).repeat_interleave(offsets.diff())
     sums = values.new_zeros(2, num_heads, len(offsets) - 1)
-    sums = sums.index_add(2, owner, torch.stack([gate * reward, gate]))
-    return sums[0] / sums[1].clamp(min=GATE_SUM_FLOOR)
+    sums = sums.index_add(2, owner, torch.stack(score_terms(reward, gate)))
+    return divide_by_gates(*sums)
 
 
 def _fused_scores(

@@ -24,8 +24,8 @@ from swift_bon.plotting import figure_class
 from swift_bon.storage import finite_json, only_run, write_whole
 from swift_kernels import RewardHead
 
-LOCK_NAME = ".lock"
 # The checkpoint, and what runs that were killed while they wrote left behind.
+LOCK_NAME = ".lock"
 LEFTOVERS = (CHECKPOINT_NAME, f".{CHECKPOINT_NAME}.*", ".training.json.*", ".curves.png.*")
 
 
@@ -60,7 +60,7 @@ def train_reward_head(
 
     Options, all by name:
         loss: "bce", "hinge", "dpo", "infonca", "nca" (those of the paper's code) or "pairwise";
-            `swift_bon.losses` defines them. `alpha` is the temperature of infonca and nca.
+            `swift_bon.fitting.losses` defines them. `alpha` is the temperature of infonca and nca.
         learning_rates, seeds: a head is fitted for each pair of them. A seed draws the initial
             weights; the first one also the order of the prompts, which all heads share.
         weight_decay, batch_size (candidates), epochs: of AdamW. Learning rate and weight decay
@@ -109,8 +109,8 @@ def fit_head(
     check_source(source, data)
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    fitting = HeadFitting(source, data.labels, options, device, show_progress)
     if output is None:
+        fitting = HeadFitting(source, data.labels, options, device, show_progress)
         while not fitting.is_done:
             fitting.run_epoch(show_progress)
         return _choose(data, fitting)
@@ -118,6 +118,7 @@ def fit_head(
     figure_class()  # missing, it would be missed at the end
     folder.mkdir(parents=True, exist_ok=True)
     with _only_fit(folder):
+        fitting = HeadFitting(source, data.labels, options, device, show_progress)
         if not load_checkpoint(folder, fitting) and (folder / CHECKPOINT_NAME).exists():
             warnings.warn(
                 f"{folder / CHECKPOINT_NAME} is of another fit (other options, labels or features) "
@@ -134,7 +135,10 @@ def fit_head(
 
 @contextlib.contextmanager
 def _only_fit(folder: Path) -> Iterator[None]:
-    """Nobody else fits into the folder meanwhile; the lock is gone then, as a head is published."""
+    """Nobody else fits into the folder meanwhile; the lock is gone then, as a head is published.
+
+    Whoever waited for the file that is gone does not get it: filelock looks (3.21.2 and newer).
+    """
     lock = folder / LOCK_NAME
     with only_run(folder, lock):
         try:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -60,7 +61,7 @@ def token_lengths(
     total = 0
 
     def decode(first: int, end: int) -> str:
-        return "".join(tokenizer.decode(list(token_ids[first:end]), skip_special_tokens=True))
+        return cast(str, tokenizer.decode(list(token_ids[first:end]), skip_special_tokens=True))
 
     for index in range(len(token_ids)):
         before, now = decode(start, written), decode(start, index + 1)

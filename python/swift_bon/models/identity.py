@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -83,7 +83,7 @@ def check_training_data(
 
 def embedding_matrix(model: PreTrainedModel) -> Tensor:
     """`[V, H]`: how many token ids the model knows, and the device that they go to."""
-    return model.get_input_embeddings().get_parameter("weight")
+    return cast(Tensor, model.get_input_embeddings().weight)
 
 
 def num_hidden_layers(model: PreTrainedModel) -> int:

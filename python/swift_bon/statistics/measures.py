@@ -1,6 +1,5 @@
 """Statistics of best-of-N as pure tensor functions. P prompts, N candidates."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -73,11 +72,10 @@ def auroc_within(scores: Tensor, correct: Tensor) -> Tensor:
     return (rank_sum - num_right * (num_right + 1) / 2) / (num_right * num_wrong)
 
 
-@dataclass(frozen=True)
-class CalibrationBin:
+class CalibrationBin(NamedTuple):
     """Candidates of similar probability."""
 
-    count: int
+    count: int  # type: ignore[assignment]  # a tuple's method of that name is not missed
     probability: float  # their mean
     accuracy: float
 

@@ -58,9 +58,10 @@ def _of_list(file: TextIO, path: Path) -> Iterator[object]:
     """
     decoder = json.JSONDecoder()
     text, at, wanted, number = "", 0, CHUNK_CHARACTERS, 0
+    may_end = True  # not behind a comma
     while True:
         at = _after_space(text, at)
-        if text[at : at + 1] == "]":
+        if may_end and text[at : at + 1] == "]":
             if rest := (text[at + 1 :] + file.read()).strip():  # rows that would be lost
                 raise ValueError(
                     f"{path} goes on after its JSON list, with {rest[:20]!r}; expected one list"
@@ -82,7 +83,8 @@ def _of_list(file: TextIO, path: Path) -> Iterator[object]:
             continue
         yield row
         number, wanted = number + 1, CHUNK_CHARACTERS
-        at = end + 1 if text[end] == "," else end
+        may_end = text[end] == "]"
+        at = end if may_end else end + 1
 
 
 def _after_space(text: str, at: int) -> int:
