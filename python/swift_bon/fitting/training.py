@@ -24,8 +24,8 @@ from swift_bon.plotting import figure_class
 from swift_bon.storage import finite_json, only_run, write_whole
 from swift_kernels import RewardHead
 
-# The checkpoint, and what runs that were killed while they wrote left behind.
 LOCK_NAME = ".lock"
+# The checkpoint, and what runs that were killed while they wrote left behind.
 LEFTOVERS = (CHECKPOINT_NAME, f".{CHECKPOINT_NAME}.*", ".training.json.*", ".curves.png.*")
 
 
