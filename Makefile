@@ -95,7 +95,7 @@ fits: $(INSTALLED)
 
 demo-head: $(INSTALLED)
 	$(BIN)/swift-bon collect $(RUNS)/basics-train.jsonl --split train
-	$(BIN)/swift-bon train $(RUNS)/basics-train.jsonl python/swift_bon/trained_heads/smollm2-135m
+	$(BIN)/swift-bon train $(RUNS)/basics-train.jsonl python/swift_bon/trained_heads/smollm2-135m --patience 4
 
 clean:
 	rm -rf $(VENV) site build *.egg-info .pytest_cache .mypy_cache .ruff_cache .benchmarks .hypothesis

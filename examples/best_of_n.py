@@ -2,7 +2,7 @@
 
 from swift_bon import best_of_n, load_head, load_model
 
-QUESTIONS = ["What is 7 times 8?", "What is the capital of Kenya?"]
+QUESTIONS = ["What is the capital of Kenya?", "What is 9 + 13?"]
 
 model, tokenizer = load_model()  # the embedded model; or any hub id or path
 head = load_head()  # the head that ships for it; or a folder or hub id

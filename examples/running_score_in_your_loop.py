@@ -21,6 +21,7 @@ fed = prompt.expand(NUM_CANDIDATES, -1)  # [N, tokens]: what the model reads nex
 active = torch.zeros(NUM_CANDIDATES, dtype=torch.bool)  # [N]: nothing of the prompt is scored
 goes_on = ~active
 written, past = [], None
+# transformers 5.24 renamed the argument
 cache = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 with torch.no_grad():
     for _ in range(MAX_NEW_TOKENS):

@@ -29,8 +29,9 @@ def test_accuracies_are_those_of_the_largest_k(tmp_path):
 
 def test_costs_are_over_one_head_and_times_are_not_made_up(tmp_path):
     models = [
-        {"name": "small", "parameters": 1.04e9, "flops": 2e12},
-        {"name": "large", "parameters": 7e9, "flops": 16e12},
+        {"name": "small", "base": "Qwen", "flops": 2e12},
+        {"name": "with head", "base": "Llama", "flops": 15e12},
+        {"name": "large", "base": "Llama", "flops": 16e12},
     ]
     swift = [{"policy": "Llama-3.2-3B", "head": 1e9}, {"policy": "Llama-3.1-8B", "head": 2e9}]
     record = {"machine": CPU, "prompt_tokens": 128, "response_tokens": 512, "latency": None}
@@ -38,5 +39,5 @@ def test_costs_are_over_one_head_and_times_are_not_made_up(tmp_path):
     text = render("readme-costs", record, tmp_path)
     assert "128 prompt and 512 response tokens; the head is that of Llama-3.1-8B, 2.000 G" in text
     assert "Times: not measured." in text
-    large, small = "| large | 7.0B | 16.0 T | 8,000x |", "| small | 1.0B | 2.0 T | 1,000x |"
-    assert f"{large}\n{small}" in text
+    large = "| large, with head | Llama | 15.0 to 16.0 T | 7,500 to 8,000x |"
+    assert f"{large}\n| small | Qwen | 2.0 T | 1,000x |" in text

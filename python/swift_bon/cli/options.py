@@ -30,8 +30,8 @@ Temperature = Annotated[
 TopP = Annotated[
     float,
     typer.Option(
-        help="Sample from the likeliest tokens that hold this share of the probability; 1 keeps "
-        "all."
+        help="Sample from the likeliest tokens that hold this share of the probability, "
+        "out of the 50 likeliest; 1 keeps these."
     ),
 ]
 Seed = Annotated[
