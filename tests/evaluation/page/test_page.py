@@ -4,11 +4,12 @@ import base64
 import hashlib
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from page_cases import HOSTILE, METHODS, Page, make_candidate, make_prompt, make_record
-from swift_bon.evaluation.page import render_page
+from swift_bon.evaluation.page import assembly, render_page
 from swift_bon.evaluation.page.formats import clean, escape, to_json
 
 PICKS = {"swift": [1], "mean_logprob": [0]}
@@ -139,3 +140,10 @@ def test_no_prompt_at_all():
 def test_the_same_input_gives_the_same_page():
     pages = [render_page(make_record(), [make_prompt()], PICKS, title="t") for _ in range(2)]
     assert pages[0] == pages[1]
+
+
+def test_every_style_and_script_of_the_folder_is_on_the_page():
+    html = render_page(None, [], {}, title="t")
+    for path in Path(assembly.__file__).parent.iterdir():
+        if path.suffix in (".css", ".js"):
+            assert path.read_text(encoding="utf-8") in html, path.name
