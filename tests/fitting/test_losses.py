@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+from typing import get_args
 
 import pytest
 import torch
@@ -220,3 +221,7 @@ def test_alpha_softens_the_labels(name):
     batch = padded([RIGHT_AND_WRONG])
     hard, soft = (LOSSES[name].total(*batch, alpha) for alpha in (DEFAULT_ALPHA, 1.0))
     assert abs(float(hard - soft)) > 0.01
+
+
+def test_an_editor_knows_the_losses_by_name():
+    assert get_args(losses.LossName) == tuple(losses.LOSSES)

@@ -27,6 +27,8 @@ def right_calls(path: Path, folder: Path) -> RewardHead:
 def typos(path: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     train_reward_head(path, path, learning_rate=0.1)  # type: ignore[call-arg]  # learning_rates
     train_reward_head(path, path, epoch=3)  # type: ignore[call-arg]  # epochs
+    train_reward_head(path, path, loss="bcee")  # type: ignore[arg-type]  # bce
+    train_reward_head(path, path, select_by="best")  # type: ignore[arg-type]  # best_of_n
     train_reward_head(path, path, seeds=0)  # type: ignore[arg-type]  # a sequence of them
     extract_features(model, tokenizer, path, path, layer=(1,))  # type: ignore[call-arg]  # layers
     project_features(path, path, path, batch_size=8)  # type: ignore[call-arg]  # no model runs

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from swift_bon.candidates.records import PromptCandidates, PromptLabels
 from swift_bon.features.shards import Pack, Shard
-from swift_bon.fitting.losses import LOSSES
+from swift_bon.fitting.losses import LOSSES, LossName
 from swift_bon.fitting.reading_order import Run
 from swift_bon.seeds import split_rank
 
@@ -44,7 +44,7 @@ def label_prompts(
     return LabelledPrompts(correct, [not is_out for is_out in held_out], held_out)
 
 
-def check_loss(labels: LabelledPrompts, loss: str) -> None:
+def check_loss(labels: LabelledPrompts, loss: LossName) -> None:
     """Whether both sides have something that the loss compares, by the labels alone."""
     for is_wanted, side in ((labels.is_train, "training"), (labels.is_validation, "validation")):
         rows = [row[None] for row, is_in in zip(labels.correct, is_wanted, strict=True) if is_in]

@@ -27,6 +27,7 @@ and `nca`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -144,7 +145,8 @@ def _targets(correct: Tensor, present: Tensor, alpha: float, dtype: torch.dtype)
     return torch.where(present, labels.softmax(dim=1), 0).to(dtype)
 
 
-LOSSES: dict[str, Loss] = {
+LossName = Literal["bce", "hinge", "dpo", "infonca", "nca", "pairwise"]
+LOSSES: dict[LossName, Loss] = {
     "bce": Loss(_bce, _count_candidates),
     "hinge": Loss(_hinge, _count_candidates),
     "dpo": Loss(_dpo, _count_pairs),

@@ -4,26 +4,26 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
-from swift_bon.fitting.losses import DEFAULT_ALPHA, LOSSES
+from swift_bon.fitting.losses import DEFAULT_ALPHA, LOSSES, LossName
 from swift_kernels.checks import check_choice, check_count, check_flag
 
 LEARNING_RATE = 2.0  # of one number; 0.088 for 512
 WEIGHT_DECAY = 0.125  # of one number; 2.8 for 512
-SCHEDULES = ("cosine", "constant")
-SELECTIONS = ("loss", "best_of_n")
+Schedule = Literal["cosine", "constant"]
+Selection = Literal["loss", "best_of_n"]
 
 
 class FitArguments(TypedDict, total=False):
     """The options of `train_reward_head` as a caller may write them: those of `FitOptions`."""
 
-    loss: str
+    loss: LossName
     alpha: float
     learning_rates: Sequence[float] | None
     seeds: Sequence[int]
     weight_decay: float | None
-    schedule: str
+    schedule: Schedule
     warmup: float
     epochs: int
     patience: int
@@ -32,19 +32,19 @@ class FitArguments(TypedDict, total=False):
     gated: bool
     layers: Sequence[int] | None
     standardize: bool
-    select_by: str
+    select_by: Selection
 
 
 @dataclass(frozen=True)
 class FitOptions:
     """The options of `train_reward_head`, which says what each means; checked when made."""
 
-    loss: str = "bce"
+    loss: LossName = "bce"
     alpha: float = DEFAULT_ALPHA
     learning_rates: tuple[float, ...] | None = None
     seeds: tuple[int, ...] = (0, 1, 2)
     weight_decay: float | None = None
-    schedule: str = "cosine"
+    schedule: Schedule = "cosine"
     warmup: float = 0.05
     epochs: int = 12
     patience: int = 12
@@ -53,12 +53,12 @@ class FitOptions:
     gated: bool = True
     layers: tuple[int, ...] | None = None
     standardize: bool = True
-    select_by: str = "loss"
+    select_by: Selection = "loss"
 
     def __post_init__(self):
         check_choice(self.loss, tuple(LOSSES), "loss")
-        check_choice(self.schedule, SCHEDULES, "schedule")
-        check_choice(self.select_by, SELECTIONS, "select_by")
+        check_choice(self.schedule, get_args(Schedule), "schedule")
+        check_choice(self.select_by, get_args(Selection), "select_by")
         for name in ("epochs", "patience", "batch_size"):
             check_count(getattr(self, name), name)
         for name in ("gated", "standardize"):
