@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from swift_bon.candidates.files import check_has_prompts
 from swift_bon.storage import short_digest
 from swift_kernels import RewardHead
+from swift_kernels.input_checks import check_reads_states
 
 MODEL_PATH_SNAPSHOT = re.compile(r"models--(.+)/snapshots/[^/]+/?$")
 
@@ -31,10 +32,7 @@ def check_head_fits(head: RewardHead, model: PreTrainedModel) -> None:
             f"head is {type(head).__name__}, expected a RewardHead; "
             "load one with RewardHead.from_pretrained"
         )
-    if head.feature != "hidden_states":
-        raise ValueError(
-            f"head reads {head.feature}, only heads on hidden_states are scored while generating"
-        )
+    check_reads_states(head)
     config = model.config.get_text_config(decoder=True)
     num_layers = config.num_hidden_layers + 1
     if (head.num_layers, head.hidden_size) != (num_layers, config.hidden_size):
