@@ -1,0 +1,22 @@
+"""What stands around a model: adapters and compiled wrappers, and the model inside of them."""
+
+from typing import Any
+
+from torch._dynamo import OptimizedModule
+from transformers import PreTrainedModel
+
+
+def bare_model(model: Any) -> Any:
+    """The Hugging Face model inside of `torch.compile(model)` and of a PEFT model.
+
+    Adapters that PEFT puts into the layers of a model, as LoRA does, stay in them. Anything else
+    is returned as it is.
+    """
+    while not isinstance(model, PreTrainedModel):
+        if isinstance(model, OptimizedModule):
+            model = model._orig_mod
+        elif hasattr(model, "get_base_model"):  # of PEFT, which need not be installed
+            model = model.get_base_model()
+        else:
+            return model
+    return model
