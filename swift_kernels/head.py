@@ -156,26 +156,27 @@ class RewardHead(
         Raises:
             TypeError, ValueError: an argument, or tensors that do not fit it.
         """
-        head = cls._without_weights(num_layers=num_layers, hidden_size=hidden_size, **kwargs)
+        config = {"num_layers": num_layers, "hidden_size": hidden_size, **kwargs}
+        head = cls._without_weights(_device_with_memory(), **config)
         head.load_tensors(tensors, source)
         return head
 
     @classmethod
-    def _without_weights(cls, **config: Any) -> "RewardHead":
-        """On the default device, its parameters of any value: nobody's samples are shifted."""
+    def _without_weights(cls, device: torch.device, **config: Any) -> "RewardHead":
+        """Its parameters of any value: nobody's samples are shifted."""
         if cls is not RewardHead:  # it may make tensors of its own
-            with torch.random.fork_rng(devices=[]):
+            with torch.random.fork_rng(devices=[]), device:
                 return cls(**config)
         with torch.device("meta"):
             head = cls(**config)
-        return head.to_empty(device=torch.get_default_device())
+        return head.to_empty(device=device)
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, device: str = "cpu", **kwargs: Any) -> "RewardHead":
         hub_options = {name: kwargs.pop(name) for name in head_files.HUB_OPTIONS if name in kwargs}
         config, tensors = head_files.read(model_id, hub_options)
         try:
-            head = cls._without_weights(**config)
+            head = cls._without_weights(torch.device("cpu"), **config)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"config.json of {model_id} does not describe a head: {error}"
@@ -201,8 +202,9 @@ class RewardHead(
                 or tensors of other names or shapes.
         """
         tensors, gated = head_files.read_reference_checkpoint(Path(path))
-        config = {"num_layers": num_layers, "hidden_size": hidden_size, "gated": gated}
-        head = cls._without_weights(**config, **{"scored_tokens": "response", **kwargs})
+        shape = {"num_layers": num_layers, "hidden_size": hidden_size, "gated": gated}
+        config = {"scored_tokens": "response", **shape, **kwargs}
+        head = cls._without_weights(_device_with_memory(), **config)
         head.load_tensors(
             head_files.split_fused(tensors, head.num_selected, hidden_size, path), path
         )
@@ -213,3 +215,9 @@ class RewardHead(
         expected = {name: tuple(value.shape) for name, value in self.state_dict().items()}
         check_tensors(tensors, expected, source)
         self.load_state_dict(tensors)
+
+
+def _device_with_memory() -> torch.device:
+    """The default one, but for "meta", which would drop the weights without a word."""
+    device = torch.get_default_device()
+    return torch.device("cpu") if device.type == "meta" else device

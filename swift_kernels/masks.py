@@ -21,4 +21,4 @@ def as_bool(mask: Tensor | None) -> Tensor | None:
 
 def is_in_pack(cu_seqlens: Tensor, num_tokens: int) -> Tensor:
     """bool `[total_tokens]`: False for what lies behind the last candidate."""
-    return torch.arange(num_tokens, device=cu_seqlens.device) < cu_seqlens[-1]
+    return torch.arange(num_tokens, dtype=torch.int64, device=cu_seqlens.device) < cu_seqlens[-1]

@@ -28,7 +28,8 @@ def select_best(scores: Tensor, num_return_sequences: int) -> Tensor:
     check_flat_scores(scores, num_return_sequences)
     by_prompt = scores.view(-1, num_return_sequences)  # [P, N]
     first = first_best(by_prompt, ~by_prompt.isnan()).clamp(min=0)  # [P]
-    return first + torch.arange(len(by_prompt), device=scores.device) * num_return_sequences
+    prompts = torch.arange(len(by_prompt), dtype=torch.int64, device=scores.device)
+    return first + prompts * num_return_sequences
 
 
 def first_best(scores: Tensor, may_win: Tensor) -> Tensor:

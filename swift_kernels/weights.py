@@ -41,8 +41,9 @@ class HeadWeights(nn.Module):
         self.layers = check_layers(layers, num_layers)
         self.feature = check_choice(feature, FEATURES, "feature")
         shape = (self.num_selected, hidden_size)
-        self.reward_weight = nn.Parameter(torch.empty(shape, dtype=torch.float32))
-        self.reward_bias = nn.Parameter(torch.empty((), dtype=torch.float32))
+        device = torch.get_default_device()  # the caller's wish, as for any module
+        self.reward_weight = nn.Parameter(torch.empty(shape, dtype=torch.float32, device=device))
+        self.reward_bias = nn.Parameter(torch.empty((), dtype=torch.float32, device=device))
         self.gate_weight = nn.Parameter(torch.empty_like(self.reward_weight)) if gated else None
         self.gate_bias = nn.Parameter(torch.empty_like(self.reward_bias)) if gated else None
         self.reset_parameters()

@@ -7,7 +7,7 @@ from feature_cases import (
     long_prompts,
     spec_of,
 )
-from swift_bon.features import model_features
+from swift_bon.features import model_features, packed_states
 
 
 def test_moments_are_of_all_tokens_or_of_enough(monkeypatch):
@@ -37,7 +37,7 @@ def test_a_sample_is_of_many_prompts(monkeypatch):
     """One candidate of each, round after round, a few tokens of each."""
     prompts = long_prompts(num_prompts=10, num_candidates=8, num_tokens=20)
     features = features_of(spec_of(), prompts=prompts)
-    monkeypatch.setattr(model_features, "RESPONSE_TOKENS", 6)
+    monkeypatch.setattr(packed_states, "RESPONSE_TOKENS", 6)
     monkeypatch.setattr(model_features, "SAMPLE_TOKENS", 6 * 8)
     drawn, num_tokens = drawn_by(features, monkeypatch)
     assert len({response.prompt for response in drawn}) == len(drawn) == 8
@@ -55,9 +55,9 @@ def test_a_sample_is_of_many_prompts(monkeypatch):
 
 
 def test_sampled_tokens_are_spaced_evenly(monkeypatch):
-    monkeypatch.setattr(model_features, "RESPONSE_TOKENS", 4)
-    assert model_features._thin([3, 8, 4]).tolist() == [0, 1, 2, 3, 5, 7, 9, 11, 12, 13, 14]
-    assert model_features._thin([10]).tolist() == [0, 2, 5, 7]
+    monkeypatch.setattr(packed_states, "RESPONSE_TOKENS", 4)
+    assert packed_states.thin([3, 8, 4]).tolist() == [0, 1, 2, 3, 5, 7, 9, 11, 12, 13, 14]
+    assert packed_states.thin([10]).tolist() == [0, 2, 5, 7]
 
 
 def test_a_sample_of_several_devices_is_moved_to_one(monkeypatch):

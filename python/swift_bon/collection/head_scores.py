@@ -148,7 +148,7 @@ class HeadScorer:
             self.batch_size = states.batch_size  # the next window begins with what had room
             layers = [layer.to(device) for layer in states.layers]
             counts = [responses[index].num_scored for index in states.responses]
-            cu_seqlens = torch.tensor([0, *counts], device=device).cumsum(0)
+            cu_seqlens = torch.tensor([0, *counts], device=device, dtype=torch.int64).cumsum(0)
             scored = score_packed(layers, self._head, cu_seqlens, return_token_scores=True)
             tokens = [[part.tolist() for part in rows.cpu().split(counts)] for rows in scored[1:]]
             for index, *row in zip(states.responses, scored.scores.tolist(), *tokens, strict=True):

@@ -52,19 +52,22 @@ def tabulate(prompts: Iterable[PromptCandidates]) -> CandidateTable:
             rows.setdefault(name, {})[number] = array("d", row)
     if not labels:
         raise ValueError("there are no prompts to evaluate; collect some first")
-    correct = [torch.tensor(prompt.correct) for prompt in labels]
+    correct = [torch.tensor(prompt.correct, dtype=torch.bool, device="cpu") for prompt in labels]
     shape = (len(labels), max(map(len, correct)))
     table = CandidateTable(
         labels,
-        _fill(torch.zeros(shape, dtype=torch.bool), [torch.ones_like(row) for row in correct]),
-        _fill(torch.zeros(shape, dtype=torch.bool), correct),
-        _fill(torch.full(shape, NO_ANSWER), answers),
+        _fill(
+            torch.zeros(shape, dtype=torch.bool, device="cpu"),
+            [torch.ones_like(row) for row in correct],
+        ),
+        _fill(torch.zeros(shape, dtype=torch.bool, device="cpu"), correct),
+        _fill(torch.full(shape, NO_ANSWER, dtype=torch.int64, device="cpu"), answers),
         {},
     )
     for name, row_of in rows.items():
-        column = torch.full(shape, float("nan"), dtype=torch.float64)
+        column = torch.full(shape, float("nan"), dtype=torch.float64, device="cpu")
         for number, values in row_of.items():
-            column[number, : len(values)] = torch.tensor(values, dtype=torch.float64)
+            column[number, : len(values)] = torch.tensor(values, dtype=torch.float64, device="cpu")
         table.scores[name] = torch.where(column.isfinite(), column, float("nan"))
     return table
 

@@ -59,7 +59,7 @@ def oriented_scores(table: CandidateTable) -> dict[str, Tensor]:
 
 
 def pick_random(table: CandidateTable) -> Picks:
-    scores = torch.full(table.correct.shape, float("nan"))
+    scores = torch.full(table.correct.shape, float("nan"), dtype=torch.float32, device="cpu")
     accuracy = best_of_k_accuracy(scores, table.correct, table.present)
     return Picks(accuracy, [NO_PICK] * table.num_prompts, None)
 
@@ -106,7 +106,7 @@ def pick_by_combination(
         pair = first[row, :count], second[row, :count]
         combined = combine(*pair, subsets.masks)
         accuracy = pick_in_subsets(combined, table.correct[row, :count], subsets)
-        among_all = combine(*pair, torch.ones(count, 1))[:, 0]
+        among_all = combine(*pair, torch.ones(count, 1, dtype=torch.float32, device="cpu"))[:, 0]
         return subsets.average(accuracy), first_best(among_all[None])[0]
 
     return _pick_each(table, pick, seed)
@@ -116,7 +116,7 @@ def _pick_each(
     table: CandidateTable, pick: Callable[[int, int, Subsets], tuple[Tensor, int]], seed: int
 ) -> Picks:
     """One prompt after the other, as subsets of all of them would not fit."""
-    accuracy = torch.empty(table.correct.shape, dtype=torch.float64)
+    accuracy = torch.empty(table.correct.shape, dtype=torch.float64, device="cpu")
     indices = [NO_PICK] * table.num_prompts
     counts = table.num_candidates.tolist()
     for row in sorted(range(len(counts)), key=counts.__getitem__):  # those of one N share subsets

@@ -49,7 +49,9 @@ def make_record(
         num_draws, seed: of the bootstrap; the seed is the permutation test's too.
     """
     numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
-    group_numbers = torch.tensor([numbers[group] for group in groups])
+    group_numbers = torch.tensor(
+        [numbers[group] for group in groups], dtype=torch.int64, device="cpu"
+    )
     bootstrap = Bootstrap(table.num_prompts, group_numbers, num_draws=num_draws, seed=seed)
     final = {name: method.picks.accuracy[:, -1] for name, method in methods.items()}  # [P] each
     accuracies = {name: float(accuracy.mean()) for name, accuracy in final.items()}

@@ -40,10 +40,11 @@ class CorrelationSketch:
     def __init__(
         self, centers: Sequence[Tensor], scales: Sequence[Tensor], num_columns: int, seed: int
     ):
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator(device="cpu").manual_seed(seed)
         self.centers, self.scales = centers, scales
         sizes = [len(scale) for scale in scales]
-        test, _ = torch.linalg.qr(torch.randn(sum(sizes), num_columns, generator=generator))
+        drawn = torch.empty(sum(sizes), num_columns, dtype=torch.float32, device="cpu")
+        test, _ = torch.linalg.qr(drawn.normal_(generator=generator))
         self.tests = [
             part.to(scale.device) for part, scale in zip(test.split(sizes), scales, strict=True)
         ]

@@ -1,6 +1,5 @@
 """Features straight from the model: each read is a forward over stored candidates."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from swift_bon.candidates.files import read_candidates, read_header
 from swift_bon.candidates.groups import groups_of
 from swift_bon.candidates.records import PromptCandidates
+from swift_bon.features import packed_states
 from swift_bon.features.shards import (
     SHARD_BYTES,
     Advance,
@@ -25,7 +25,6 @@ from swift_bon.features.shards import (
 )
 from swift_bon.features.spec import (
     DTYPES,
-    PIECE_TOKENS,
     SAMPLE_TOKENS,
     FeatureSpec,
     encode,
@@ -44,7 +43,6 @@ from swift_bon.seeds import stream_seed
 from swift_kernels.checks import check_count
 
 STATE_DTYPES = {torch.bfloat16: "bfloat16", torch.float16: "float16"}  # what loses nothing
-RESPONSE_TOKENS = 64  # of a sampled response: many prompts say more than many tokens of a few
 
 
 class ModelFeatures:
@@ -105,16 +103,17 @@ class ModelFeatures:
         """
         prompts = self.shards[shard].prompts
         responses = [r for position in prompts for r in self.responses(position)]
-        offsets = torch.tensor([0, *(r.num_scored for r in responses)]).cumsum(0)
+        offsets = packed_states.starts([r.num_scored for r in responses])
         bounds = offsets.tolist()
+        tokens = torch.arange(bounds[-1], dtype=torch.int64, device="cpu")
         states = torch.full(
-            (bounds[-1], self.spec.dim), float("nan"), dtype=DTYPES[self.spec.dtype]
+            (bounds[-1], self.spec.dim), float("nan"), dtype=DTYPES[self.spec.dtype], device="cpu"
         )
         if wanted is not None:
             skipped = {p for p, is_wanted in zip(prompts, wanted, strict=True) if not is_wanted}
             responses = [r._replace(num_scored=0) if r.prompt in skipped else r for r in responses]
         for batch, layers, _ in self.states(responses):
-            rows = torch.cat([torch.arange(*bounds[m : m + 2]) for m in batch])
+            rows = torch.cat([tokens[slice(*bounds[m : m + 2])] for m in batch])
             states[rows] = encode(layers, self._encoding).cpu()
             del layers  # before the next forward
             advance(len(rows))
@@ -122,7 +121,7 @@ class ModelFeatures:
 
     def moments(self, advance: Advance = nobody) -> Moments:
         """Over the tokens of `sample(0)`, so as to spare a pass."""
-        sums = torch.zeros(2, self.spec.dim, dtype=torch.float64)
+        sums = torch.zeros(2, self.spec.dim, dtype=torch.float64, device="cpu")
         num_tokens = 0
         for layers in self.sample(0):
             sums += sum_moments(encode(layers, self._encoding).cpu())
@@ -141,7 +140,7 @@ class ModelFeatures:
         responses = self._draw(seed)
         for batch in self.states(responses):
             device = batch.layers[0].device
-            rows = _thin([responses[index].num_scored for index in batch.responses])
+            rows = packed_states.thin([responses[index].num_scored for index in batch.responses])
             yield tuple(layer[rows.to(layer.device)].to(device) for layer in batch.layers)
             del batch  # before the next forward
 
@@ -158,7 +157,7 @@ class ModelFeatures:
                 if turn < counts[position]:
                     number = (keys[position] + turn) % counts[position]
                     drawn.append(self._response(position, number))
-                    num_tokens += min(drawn[-1].num_scored, RESPONSE_TOKENS)
+                    num_tokens += min(drawn[-1].num_scored, packed_states.RESPONSE_TOKENS)
                     if num_tokens >= SAMPLE_TOKENS:
                         return drawn
         return drawn
@@ -187,9 +186,9 @@ class ModelFeatures:
             batch_size=self.batch_size,
         ):
             self.batch_size = batch.batch_size  # the next shard begins with what had room
-            if not all(map(_is_finite, batch.layers)):
+            if not all(map(packed_states.is_finite, batch.layers)):
                 lengths = [responses[index].num_scored for index in batch.responses]
-                first = batch.responses[_first_not_finite(batch.layers, lengths)]
+                first = batch.responses[packed_states.first_not_finite(batch.layers, lengths)]
                 raise ValueError(
                     "a hidden state of prompt "
                     f"{self._prompts[responses[first].prompt].id!r} is NaN or infinite; load the "
@@ -197,27 +196,6 @@ class ModelFeatures:
                 )
             yield batch
             del batch  # before the next forward
-
-
-def _thin(lengths: Sequence[int]) -> Tensor:
-    """Rows of some responses, packed one after the other: evenly spaced ones of a long one."""
-    starts = torch.tensor([0, *lengths]).cumsum(0)
-    kept = [
-        start + torch.arange(min(length, RESPONSE_TOKENS)) * length // min(length, RESPONSE_TOKENS)
-        for start, length in zip(starts, lengths, strict=False)
-    ]
-    return torch.cat(kept)
-
-
-def _is_finite(states: Tensor) -> bool:
-    return all(math.isfinite(rows.sum(dtype=torch.float64)) for rows in states.split(PIECE_TOKENS))
-
-
-def _first_not_finite(layers: Sequence[Tensor], lengths: Sequence[int]) -> int:
-    """Which of some responses, packed one after the other, has the first such token."""
-    is_bad = torch.stack([~layer.isfinite().all(dim=1).cpu() for layer in layers]).any(dim=0)
-    ends = torch.tensor(lengths).cumsum(0)
-    return int(torch.searchsorted(ends, int(is_bad.nonzero()[0]), right=True))
 
 
 def stream_features(

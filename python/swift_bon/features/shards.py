@@ -85,7 +85,7 @@ class FeatureSource(Protocol):
 
 def sum_moments(states: Tensor) -> Tensor:
     """Sums over the tokens of each number and of its square, float64 `[2, D]`."""
-    sums = torch.zeros(2, states.shape[1], dtype=torch.float64)
+    sums = torch.zeros(2, states.shape[1], dtype=torch.float64, device="cpu")
     for rows in states.split(1024):
         values = rows.float()
         sums[0] += values.sum(dim=0)

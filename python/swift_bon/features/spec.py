@@ -107,7 +107,7 @@ class FeatureSpec:
             layers=None if is_whole else layers,
             base_model=self.model,
             scored_tokens=self.scored_tokens,
-        )
+        ).to("cpu")
 
 
 def feature_spec(

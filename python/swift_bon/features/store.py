@@ -106,7 +106,7 @@ class FeatureStore:
         Raises:
             ValueError: a shard is damaged.
         """
-        sums = torch.zeros(2, self.spec.dim, dtype=torch.float64)
+        sums = torch.zeros(2, self.spec.dim, dtype=torch.float64, device="cpu")
         for entry in self._entries:
             path = self.folder / entry.file
             (moments,) = _load(path, "moments")

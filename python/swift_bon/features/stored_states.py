@@ -46,13 +46,15 @@ class StoredStates:
 
         L tensors `[tokens, H]` at a time.
         """
-        generator = torch.Generator().manual_seed(seed)
-        taken = torch.randperm(len(self.shards), generator=generator)[:SAMPLE_SHARDS].tolist()
+        generator = torch.Generator(device="cpu").manual_seed(seed)
+        order = torch.randperm(len(self.shards), generator=generator, device="cpu")
+        taken = order[:SAMPLE_SHARDS].tolist()
         share = SAMPLE_TOKENS / max(sum(self.shards[shard].num_tokens for shard in taken), 1)
         for shard in taken:
             layers, _ = self._layers(shard)
             num_tokens = min(len(layers[0]), int(share * len(layers[0])) + 1)
-            tokens = torch.randperm(len(layers[0]), generator=generator)[:num_tokens]
+            order = torch.randperm(len(layers[0]), generator=generator, device="cpu")
+            tokens = order[:num_tokens]
             yield tuple(layer[tokens] for layer in layers)
 
     def _wanted(self, number: int) -> Shard:
@@ -84,5 +86,6 @@ class StoredStates:
     def _is_wanted(self, number: int) -> Tensor:
         """bool `[M]`, by candidate."""
         shard = self._states.shards[number]
-        positions = torch.tensor(shard.prompts)
-        return (positions >= 0).repeat_interleave(torch.tensor(shard.num_candidates))
+        positions = torch.tensor(shard.prompts, dtype=torch.int64, device="cpu")
+        counts = torch.tensor(shard.num_candidates, dtype=torch.int64, device="cpu")
+        return (positions >= 0).repeat_interleave(counts)

@@ -71,7 +71,8 @@ class HeadFitting:
         if not torch.stack(moments).isfinite().all():
             raise ValueError("the features hold NaN or inf, or no token at all; extract them again")
         if not options.standardize:
-            moments = Moments(torch.zeros(spec.dim), torch.ones(spec.dim))
+            zeros = torch.zeros(spec.dim, dtype=torch.float32, device="cpu")
+            moments = Moments(zeros, torch.ones_like(zeros))
         mean, deviation = (value.view(-1, spec.block_size)[blocks] for value in moments)
         self.stack = HeadStack(
             [fit.seed for fit in self.fits],

@@ -52,8 +52,10 @@ class HeadStack(nn.Module):
         width = num_blocks * block_size
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for seed in seeds:
-            generator = torch.Generator().manual_seed(seed)
-            start = torch.randn(2 if gated else 1, width, generator=generator, dtype=mean.dtype)
+            generator = torch.Generator(device="cpu").manual_seed(seed)
+            start = torch.randn(
+                2 if gated else 1, width, generator=generator, dtype=mean.dtype, device="cpu"
+            )
             self.weights.append(nn.Parameter(start * INITIAL_SCALE * width**-0.5))
             self.biases.append(nn.Parameter(start.new_zeros(len(start))))
         self.register_buffer("mean", mean)
@@ -108,7 +110,8 @@ def stack_scores(
     values = torch.where(scored, values, 0).view(num_heads, num_rows, -1).transpose(0, 1)
     reward, gate = rewards_and_gates(values, bias.T[..., None])  # [S, tokens]
     gate = torch.where(scored, gate, 0)
-    owner = torch.arange(len(offsets) - 1, device=offsets.device).repeat_interleave(offsets.diff())
+    numbers = torch.arange(len(offsets) - 1, dtype=torch.int64, device=offsets.device)
+    owner = numbers.repeat_interleave(offsets.diff())
     sums = values.new_zeros(2, num_heads, len(offsets) - 1)
     sums = sums.index_add(2, owner, torch.stack(score_terms(reward, gate)))
     return divide_by_gates(*sums)

@@ -29,7 +29,7 @@ def label_prompts(
     Raises:
         ValueError: a side has no right or no wrong candidate.
     """
-    correct = [torch.tensor(prompt.correct) for prompt in prompts]
+    correct = [torch.tensor(prompt.correct, dtype=torch.bool, device="cpu") for prompt in prompts]
     held_out = [split_rank(group) < validation for group in groups]
     for side, name in ((False, "training"), (True, "validation")):
         labels = [row for row, is_out in zip(correct, held_out, strict=True) if is_out == side]
@@ -84,17 +84,19 @@ def cut_run(
     lengths = offsets.diff()
     positions, counts = shard.prompts[run.first : run.end], counts[run.first : run.end]
     table = (len(positions), max(counts))
-    rows = torch.zeros(table, dtype=torch.int64)
-    is_correct = torch.zeros(table, dtype=torch.bool)
-    present = torch.zeros(table, dtype=torch.bool)
+    rows = torch.zeros(table, dtype=torch.int64, device="cpu")
+    is_correct = torch.zeros(table, dtype=torch.bool, device="cpu")
+    present = torch.zeros(table, dtype=torch.bool, device="cpu")
     start = 0
     for index, (position, count) in enumerate(zip(positions, counts, strict=True)):
         if position >= 0 and is_wanted[position]:
-            rows[index, :count] = torch.arange(start, start + count)
+            rows[index, :count] = torch.arange(
+                start, start + count, dtype=torch.int64, device="cpu"
+            )
             is_correct[index, :count] = correct[position]
             present[index, :count] = lengths[start : start + count] > 0
         start += count
-    wanted = torch.zeros(len(lengths), dtype=torch.bool)
+    wanted = torch.zeros(len(lengths), dtype=torch.bool, device="cpu")
     wanted[rows[present]] = True
     return RunBatch(
         pack.states[offsets[0] : offsets[-1]],

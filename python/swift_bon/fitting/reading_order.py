@@ -43,7 +43,7 @@ def plan_epoch(
         token_bytes: what a token takes.
         *key: of the random order.
     """
-    generator = torch.Generator().manual_seed(stream_seed("order", *key))
+    generator = torch.Generator(device="cpu").manual_seed(stream_seed("order", *key))
     steps: list[list[Run]] = [[]]
     num_candidates = 0
     for window, members in enumerate(_windows(shards, token_bytes, generator)):
@@ -52,7 +52,7 @@ def plan_epoch(
             for shard in members
             for first, end in _runs(shards[shard], batch_size // RUNS_PER_STEP, generator)
         ]
-        for index in torch.randperm(len(runs), generator=generator).tolist():
+        for index in torch.randperm(len(runs), generator=generator, device="cpu").tolist():
             run = runs[index]
             count = count_wanted(shards[run.shard], run, is_wanted)
             if not count:
@@ -82,7 +82,7 @@ def _windows(shards: Sequence[Shard], token_bytes: int, generator) -> Iterator[l
     """Shards in random order, as many together as fit into `WINDOW_BYTES`."""
     window: list[int] = []
     num_bytes = 0
-    for shard in torch.randperm(len(shards), generator=generator).tolist():
+    for shard in torch.randperm(len(shards), generator=generator, device="cpu").tolist():
         shard_bytes = shards[shard].num_tokens * token_bytes
         if window and num_bytes + shard_bytes > WINDOW_BYTES:
             yield window
@@ -96,7 +96,10 @@ def _windows(shards: Sequence[Shard], token_bytes: int, generator) -> Iterator[l
 def _runs(shard: Shard, num_candidates: int, generator) -> Iterator[tuple[int, int]]:
     """Cut a shard into runs of about so many candidates; where the cuts lie is random."""
     first = 0
-    room = int(torch.randint(max(num_candidates, 1), (), generator=generator)) + 1
+    drawn = torch.randint(
+        max(num_candidates, 1), (), generator=generator, dtype=torch.int64, device="cpu"
+    )
+    room = int(drawn) + 1
     for index, count in enumerate(shard.num_candidates):
         room -= count
         if room <= 0 or index == len(shard.num_candidates) - 1:

@@ -86,7 +86,7 @@ def best_of_n(
     check_count(num_return_sequences, "num_return_sequences")
     check_head_fits(head, model)
     if seed is None:
-        seed = int(torch.randint(2**62, ()))
+        seed = int(torch.randint(2**62, (), dtype=torch.int64, device="cpu"))
     rows = sample_candidates(
         model,
         tokenizer,

@@ -60,14 +60,15 @@ class RunningConfidence(LogitsProcessor):
     def __init__(self, num_candidates: int, device: torch.device, window: int | None = None):
         self.window = window
         self.num_steps = 0
-        self.logits = torch.empty(num_candidates, 0, device=device)  # [N, V], of the newest token
-        self.log_normalizer = torch.zeros(num_candidates, device=device)  # [N]
-        self.logprob = torch.zeros(num_candidates, device=device)  # [N], a sum as are the next
+        zeros = torch.zeros(num_candidates, dtype=torch.float32, device=device)  # [N]
+        self.logits = zeros.new_empty(num_candidates, 0)  # [N, V], of the newest token
+        self.log_normalizer = zeros.clone()  # [N]
+        self.logprob = zeros.clone()  # [N], a sum as are the next
         self.entropy, self.self_certainty, self.confidence = (
-            torch.zeros(num_candidates, device=device) for _ in TokenConfidence._fields
+            zeros.clone() for _ in TokenConfidence._fields
         )
-        self.lowest = torch.full((num_candidates,), float("inf"), device=device)  # [N]
-        self.recent = torch.zeros(num_candidates, window or 0, device=device)  # a ring
+        self.lowest = torch.full_like(zeros, float("inf"))  # [N]
+        self.recent = zeros.new_zeros(num_candidates, window or 0)  # a ring
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         self.logits = scores.clone()  # the processors after this one may write into theirs

@@ -46,8 +46,9 @@ class BestOfN:
 
 
 def pick_best(candidates: list[Candidate]) -> BestOfN:
-    scores = torch.tensor([candidate.score for candidate in candidates], dtype=torch.float64)
-    index = int(select_best(scores, len(candidates)))
+    scores = [candidate.score for candidate in candidates]
+    column = torch.tensor(scores, dtype=torch.float64, device="cpu")
+    index = int(select_best(column, len(candidates)))
     best = candidates[index]
     return BestOfN(best.text, best.score, index, candidates)
 

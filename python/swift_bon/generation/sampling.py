@@ -22,8 +22,9 @@ class CandidateSampler(LogitsProcessor):
     """
 
     def __init__(self, seeds: Sequence[int]):
-        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self.uniforms = torch.empty(len(seeds), 0)  # [N, drawn ahead]
+        self.generators = [torch.Generator(device="cpu").manual_seed(seed) for seed in seeds]
+        # [N, drawn ahead]
+        self.uniforms = torch.empty(len(seeds), 0, dtype=torch.float32, device="cpu")
         self.num_used = 0
         self.is_broken: Tensor | None = None  # [N] bool, once the logits were NaN or inf
 
@@ -54,7 +55,7 @@ class CandidateSampler(LogitsProcessor):
     def _next_uniform(self, device: torch.device) -> Tensor:
         if self.num_used == self.uniforms.shape[1]:
             rows = [
-                torch.rand(DRAWN_AHEAD, generator=generator, dtype=torch.float64)
+                torch.rand(DRAWN_AHEAD, generator=generator, dtype=torch.float64, device="cpu")
                 for generator in self.generators
             ]
             self.uniforms = torch.stack(rows).float().to(device)

@@ -172,7 +172,7 @@ def _feed_last_token(model, sequences: Tensor, prompt_length: int, model_kwargs:
         kwargs["attention_mask"] = torch.cat([mask, mask.new_ones(len(mask), num_new)], dim=1)
     position_ids = kwargs.get("position_ids")
     if position_ids is not None:
-        steps = torch.arange(1, num_new + 1, device=position_ids.device)
+        steps = torch.arange(1, num_new + 1, device=position_ids.device, dtype=torch.int64)
         new_positions = position_ids[..., -1:] + steps
         kwargs["position_ids"] = torch.cat([position_ids, new_positions], dim=-1)
     next_length = 1 if kwargs.get("use_cache") else None

@@ -72,8 +72,10 @@ def _reproduces_hidden_states(model: PreTrainedModel, parts: DecoderParts) -> bo
     """One short forward, batch of 2 with left padding, captured both ways at once."""
     embeddings = embedding_matrix(model)
     device = embeddings.device
-    attention_mask = torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]], device=device)
-    input_ids = torch.arange(10, device=device).view(2, 5) % len(embeddings)
+    attention_mask = torch.tensor(
+        [[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]], device=device, dtype=torch.int64
+    )
+    input_ids = torch.arange(10, device=device, dtype=torch.int64).view(2, 5) % len(embeddings)
     captured: list[tuple[Tensor, ...]] = []
     with _evaluation_mode(model), Capture(model, captured.append, parts=parts):
         try:

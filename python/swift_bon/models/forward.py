@@ -145,6 +145,7 @@ def _forward(
             use_cache=bool(prefix),
             **prefix,
         )
-    counts = torch.tensor([response.num_scored for response in responses])
-    scored = torch.arange(length)[None] < counts[:, None]  # [N, T]
+    num_scored = [response.num_scored for response in responses]
+    counts = torch.tensor(num_scored, dtype=torch.int64, device="cpu")
+    scored = torch.arange(length, dtype=torch.int64, device="cpu") < counts[:, None]  # [N, T]
     return tuple(layer[:, -length:][scored.to(layer.device)] for layer in captured[0])

@@ -20,7 +20,7 @@ def pad_rows(
         rows: at least one, each of any length.
         side: where the padding stands.
     """
-    ids = [torch.tensor(row, dtype=torch.int64) for row in rows]
+    ids = [torch.tensor(row, dtype=torch.int64, device="cpu") for row in rows]
     ones = [torch.ones_like(row) for row in ids]
     input_ids = pad_sequence(ids, True, pad_token_id, side)
     return {

@@ -52,7 +52,7 @@ def shared_prefix(
     cache = find_cache(model(**inputs, return_dict=True))
     if cache is None:
         return {}
-    of_candidates = torch.tensor(rows, device=input_ids.device)
+    of_candidates = torch.tensor(rows, device=input_ids.device, dtype=torch.int64)
     cache.reorder_cache(of_candidates)  # type: ignore[arg-type]  # any int64 tensor will do
     return {CACHE_ARGUMENT: cache}
 

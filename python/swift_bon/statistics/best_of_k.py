@@ -33,10 +33,11 @@ def best_of_k_accuracy(scores: Tensor, correct: Tensor, present: Tensor | None =
     share = torch.where(present, correct.double(), 0) / (num_up_to - num_below).clamp(min=1)
     num_candidates = present.sum(dim=1)
     width = scores.shape[1]
-    weights = torch.zeros(len(scores), width + 1, dtype=torch.float64)  # of each row of the ratios
+    # of each row of the ratios
+    weights = torch.zeros(len(scores), width + 1, dtype=torch.float64, device="cpu")
     weights.scatter_add_(1, num_up_to, share)
     weights.scatter_add_(1, num_below, -share)
-    accuracy = torch.full((len(scores), width), float("nan"), dtype=torch.float64)
+    accuracy = torch.full((len(scores), width), float("nan"), dtype=torch.float64, device="cpu")
     for count in num_candidates.unique().tolist():
         if count == 0:
             continue
@@ -81,6 +82,6 @@ def binomial_ratios(count: int) -> Tensor:
     The chance that all of a random subset of k lie among n of the candidates. A product of ratios
     of at most 1, so that nothing overflows.
     """
-    n = torch.arange(count + 1, dtype=torch.float64)[:, None]
-    taken = torch.arange(count, dtype=torch.float64)[None]
+    n = torch.arange(count + 1, dtype=torch.float64, device="cpu")[:, None]
+    taken = torch.arange(count, dtype=torch.float64, device="cpu")[None]
     return ((n - taken).clamp(min=0) / (count - taken)).cumprod(dim=1)

@@ -34,8 +34,9 @@ def cross_validated_blend(
     >>> bool((blended[:, 0] > blended[:, 1]).all())
     True
     """
-    folds = torch.tensor([int(split_rank(group) * num_folds) for group in groups])
-    blended = torch.full(correct.shape, float("nan"), dtype=torch.float64)
+    fold_of = [int(split_rank(group) * num_folds) for group in groups]
+    folds = torch.tensor(fold_of, dtype=torch.int64, device="cpu")
+    blended = torch.full(correct.shape, float("nan"), dtype=torch.float64, device="cpu")
     for fold in folds.unique().tolist():
         is_out = folds == fold
         weights, mean = fit_blend(features[~is_out], correct[~is_out])
@@ -72,7 +73,7 @@ def fit_blend(features: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
         count = len(pairs_of_prompt)
         if count:
             differences.append(pairs_of_prompt)
-            shares.append(torch.full((count,), 1 / count, dtype=torch.float64))
+            shares.append(torch.full((count,), 1 / count, dtype=torch.float64, device="cpu"))
     if not differences:
         return 1 / scale, mean
     pairs, share = torch.cat(differences) / scale, torch.cat(shares) / len(shares)
@@ -84,10 +85,10 @@ def _pairs(right: Tensor, wrong: Tensor) -> Tensor:
     count = len(right) * len(wrong)
     if not count:
         return right[:0]
-    numbers = torch.arange(count)
+    numbers = torch.arange(count, dtype=torch.int64, device="cpu")
     if count > MAX_PAIRS:
-        generator = torch.Generator().manual_seed(0)
-        numbers = torch.randperm(count, generator=generator)[:MAX_PAIRS]
+        generator = torch.Generator(device="cpu").manual_seed(0)
+        numbers = torch.randperm(count, generator=generator, device="cpu")[:MAX_PAIRS]
     return right[numbers // len(wrong)] - wrong[numbers % len(wrong)]
 
 
@@ -98,8 +99,8 @@ def _minimise(pairs: Tensor, share: Tensor) -> Tensor:
         penalty = RIDGE / 2 * weights.square().sum()
         return share @ torch.nn.functional.softplus(-pairs @ weights) + penalty
 
-    weights = torch.zeros(pairs.shape[1], dtype=torch.float64)
-    eye = torch.eye(len(weights), dtype=torch.float64)
+    weights = torch.zeros(pairs.shape[1], dtype=torch.float64, device="cpu")
+    eye = torch.eye(len(weights), dtype=torch.float64, device="cpu")
     for _ in range(MAX_STEPS):
         missed = torch.sigmoid(-pairs @ weights)
         gradient = RIDGE * weights - pairs.T @ (share * missed)

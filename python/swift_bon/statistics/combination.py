@@ -50,7 +50,7 @@ def combine_by_scaling(first: Tensor, second: Tensor, masks: Tensor) -> Tensor:
     [0.5, 0.75, 0.25]
     """
     is_in = (masks > 0) & ~(first.isnan() | second.isnan())[:, None]
-    total = torch.zeros(masks.shape, dtype=torch.float64)
+    total = torch.zeros(masks.shape, dtype=torch.float64, device="cpu")
     for scores in (first.double()[:, None], second.double()[:, None]):
         low = torch.where(is_in, scores, float("inf")).amin(dim=0)
         width = torch.where(is_in, scores, MISSING).amax(dim=0) - low

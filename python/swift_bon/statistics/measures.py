@@ -106,9 +106,8 @@ def calibration(probabilities: Tensor, correct: Tensor, num_bins: int = 10) -> C
     brier = float((probabilities.double() - correct.double()).square().mean())
     probabilities, order = probabilities.double().sort()
     _, places, counts = probabilities.unique_consecutive(return_inverse=True, return_counts=True)
-    num_right = torch.zeros(len(counts), dtype=torch.float64).index_add_(
-        0, places, correct[order].double()
-    )
+    correct = correct[order].double()
+    num_right = correct.new_zeros(len(counts)).index_add_(0, places, correct)
     correct = (num_right / counts)[places]
     bins = [
         CalibrationBin(len(chunk), float(chunk.mean()), float(right.mean()))

@@ -55,7 +55,8 @@ class Bootstrap:
         num_draws: int = NUM_DRAWS,
         seed: int = 0,
     ):
-        self.groups = torch.arange(num_prompts) if groups is None else groups
+        each = torch.arange(num_prompts, dtype=torch.int64, device="cpu")
+        self.groups = each if groups is None else groups
         self.num_groups = int(self.groups.max()) + 1
         self.num_draws = num_draws
         self.seed = seed
@@ -99,19 +100,21 @@ class Bootstrap:
         return self._draw() if self._kept is None else self._kept
 
     def _draw(self) -> Iterator[Tensor]:
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = torch.Generator(device="cpu").manual_seed(self.seed)
         step = max(1, CHUNK_ELEMENTS // self.num_groups)
         for start in range(0, self.num_draws, step):
             num_rows = min(step, self.num_draws - start)
-            draws = torch.randint(self.num_groups, (num_rows, self.num_groups), generator=generator)
-            ones = torch.ones((), dtype=torch.float64).expand(draws.shape)
-            yield torch.zeros(draws.shape, dtype=torch.float64).scatter_add_(1, draws, ones)
+            shape = (num_rows, self.num_groups)
+            draws = torch.empty(shape, dtype=torch.int64, device="cpu")
+            draws.random_(self.num_groups, generator=generator)
+            counts = torch.zeros(shape, dtype=torch.float64, device="cpu")
+            yield counts.scatter_add_(1, draws, counts.new_ones(()).expand(shape))
 
 
 def percentile_bounds(means: Tensor, confidence: float) -> tuple[Tensor, Tensor]:
     """Of each column of `[draws, ...]`; NaN draws are left out."""
     tail = (1 - confidence) / 2
-    quantiles = torch.tensor([tail, 1 - tail], dtype=torch.float64)
+    quantiles = torch.tensor([tail, 1 - tail], dtype=torch.float64, device="cpu")
     columns = means.reshape(len(means), -1)
     # `quantile` refuses more than 16 million numbers at a time
     chunks = columns.split(max(1, CHUNK_ELEMENTS // 2 // len(means)), dim=1)
@@ -161,19 +164,21 @@ def permutation_p_values(
         sums = differences.new_zeros(int(groups.max()) + 1, differences.shape[1])
         differences = sums.index_add_(0, groups, differences)
     observed = differences.sum(dim=0).abs() - ROUNDING * differences.abs().sum(dim=0)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(device="cpu").manual_seed(seed)
     step = max(1, CHUNK_ELEMENTS // len(differences))
     num_as_far = torch.ones_like(observed)
     for start in range(0, num_draws, step):
         size = (min(step, num_draws - start), len(differences))
-        signs = torch.randint(2, size, generator=generator).double() * 2 - 1
+        drawn = torch.randint(2, size, generator=generator, dtype=torch.int64, device="cpu")
+        signs = drawn.double() * 2 - 1
         num_as_far += ((signs @ differences).abs() >= observed).sum(dim=0)
     p_values = num_as_far / (num_draws + 1)
     for number, column in enumerate(differences.T):
         differing = column[column != 0]
         if len(differing) <= LARGEST_EXACT:
-            numbers = torch.arange(2 ** len(differing))[:, None] >> torch.arange(len(differing))
-            signs = (numbers & 1).double() * 2 - 1
+            numbers = torch.arange(2 ** len(differing), dtype=torch.int64, device="cpu")
+            bits = torch.arange(len(differing), dtype=torch.int64, device="cpu")
+            signs = ((numbers[:, None] >> bits) & 1).double() * 2 - 1
             is_as_far = (signs @ differing).abs() >= observed[number]
             p_values[number] = is_as_far.double().mean()
     return p_values

@@ -32,7 +32,7 @@ class Subsets(NamedTuple):
         counts = self.sizes.bincount(minlength=num_candidates + 1)[1:]
         known = counts.nonzero().flatten()
         means = sums[known] / counts[known]
-        places = torch.arange(num_candidates)
+        places = torch.arange(num_candidates, dtype=torch.int64, device="cpu")
         after = torch.searchsorted(known, places)  # the first known size that is not smaller
         before = (after - (known[after] > places).long()).clamp(min=0)
         width = (known[after] - known[before]).clamp(min=1)
@@ -53,22 +53,24 @@ def make_subsets(num_candidates: int, seed: int = 0) -> Subsets:
     >>> subsets.masks.shape, subsets.sizes.tolist(), subsets.is_exact
     (torch.Size([3, 7]), [1, 1, 2, 1, 2, 2, 3], True)
     """
+    candidates = torch.arange(num_candidates, dtype=torch.int64, device="cpu")
     if num_candidates <= LARGEST_EXACT:
-        numbers = torch.arange(1, 2**num_candidates)
-        masks = (numbers >> torch.arange(num_candidates)[:, None]) & 1
+        numbers = torch.arange(1, 2**num_candidates, dtype=torch.int64, device="cpu")
+        masks = (numbers >> candidates[:, None]) & 1
         return Subsets(masks.float(), masks.sum(dim=0), True)
-    generator = torch.Generator().manual_seed(seed)
-    shifts = torch.arange(NUM_ROTATIONS) * num_candidates // NUM_ROTATIONS
-    turned = (torch.arange(num_candidates) + shifts[:, None]) % num_candidates
+    generator = torch.Generator(device="cpu").manual_seed(seed)
+    rotations = torch.arange(NUM_ROTATIONS, dtype=torch.int64, device="cpu")
+    shifts = rotations * num_candidates // NUM_ROTATIONS
+    turned = (candidates + shifts[:, None]) % num_candidates
     orders = [
-        torch.randperm(num_candidates, generator=generator)[turned]
+        torch.randperm(num_candidates, generator=generator, device="cpu")[turned]
         for _ in range(NUM_ORDERS // NUM_ROTATIONS)
     ]
     places = torch.cat(orders).argsort(dim=1).T  # [N, orders]: where each candidate stands
-    sizes = torch.tensor(drawn_sizes(num_candidates))
+    sizes = torch.tensor(drawn_sizes(num_candidates), dtype=torch.int64, device="cpu")
     drawn = (places[:, :, None] < sizes).float().flatten(1)
-    single, everyone = torch.eye(num_candidates), torch.ones(num_candidates, 1)
-    parts = [single, drawn, everyone]
+    single = torch.eye(num_candidates, dtype=torch.float32, device="cpu")
+    parts = [single, drawn, single.new_ones(num_candidates, 1)]
     if num_candidates <= EVERY_SIZE:
         parts.append(1 - single)
     masks = torch.cat(parts, dim=1)
@@ -96,7 +98,8 @@ def pick_in_subsets(scores: Tensor, correct: Tensor, subsets: Subsets) -> Tensor
     """
     best = scores.amax(dim=0)
     has_score = best > float("-inf")
-    counted = torch.stack([correct.float(), torch.ones(len(correct))])  # [2, N]
+    correct = correct.float()
+    counted = torch.stack([correct, torch.ones_like(correct)])  # [2, N]
     num_right, num_best = (counted @ (scores == best).float()).double()
     picked = num_right / num_best
     if has_score.all():

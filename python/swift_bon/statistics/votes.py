@@ -20,6 +20,7 @@ def number_answers(answers: Sequence[str | None]) -> Tensor:
             for answer in answers
         ],
         dtype=torch.int64,
+        device="cpu",
     )
 
 

@@ -46,7 +46,9 @@ class Scale(NamedTuple):
 def to_values(numbers: Iterable[float | None]) -> Tensor:
     """`[T]` float64, NaN where a token was not scored or its number is not finite."""
     values = torch.tensor(
-        [float("nan") if number is None else number for number in numbers], dtype=torch.float64
+        [float("nan") if number is None else number for number in numbers],
+        dtype=torch.float64,
+        device="cpu",
     )
     return torch.where(values.isfinite(), values, float("nan"))
 
@@ -96,7 +98,7 @@ def describe(scale: Scale | None) -> dict[str, Any] | None:
 
 
 def _known(values: Sequence[Tensor]) -> Tensor:
-    joined = torch.cat([*values, torch.empty(0, dtype=torch.float64)])
+    joined = torch.cat([*values, torch.empty(0, dtype=torch.float64, device="cpu")])
     return joined[~joined.isnan()]
 
 
