@@ -17,9 +17,9 @@ from swift_bon.features.store import FeatureStore
 from swift_bon.features.store_files import INDEX_NAME, has_size, read_entries, read_index
 from swift_bon.features.store_writer import missing_prompts, write_store
 from swift_bon.features.stored_states import StoredStates
+from swift_bon.models.chat_templates import template_digest
 from swift_bon.models.forward import count_scored_tokens
 from swift_bon.models.identity import check_training_data, model_name, weights_digest
-from swift_bon.storage import short_digest
 from swift_kernels.checks import check_choice, check_layers
 
 
@@ -85,7 +85,7 @@ def extract_features(
         )
     made_from = {
         "weights": weights_digest(model),
-        "chat_template": short_digest(str(tokenizer.chat_template)),
+        "chat_template": template_digest(tokenizer),
         "states": None,
         "projection": projection,
         "projection_dim": None if projection is None else projection_dim,

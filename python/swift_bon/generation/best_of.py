@@ -1,7 +1,7 @@
 """Best-of-N in one call: prompts in, the best candidate of each out."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from transformers import (
 from swift_bon.generation.checks import check_generate_kwargs
 from swift_bon.generation.results import BestOfN, Candidate, candidates_of, pick_best
 from swift_bon.generation.scored_decoding import ScoredDecoding
+from swift_bon.models.chat_templates import Chat
 from swift_bon.models.identity import (
     check_decoder_only,
     check_head_fits,
@@ -26,7 +27,6 @@ from swift_bon.models.memory import run_or_free
 from swift_bon.models.padding import pad_rows
 from swift_bon.models.prefix import shared_prefix
 from swift_bon.models.prompts import (
-    Chat,
     Prompts,
     check_prompt_length,
     check_prompts,
@@ -51,19 +51,23 @@ def best_of_n(
     batch_size: int | None = DEFAULT_BATCH_SIZE,
     seed: int | None = None,
     show_progress: bool = True,
+    chat_template_kwargs: Mapping[str, Any] | None = None,
     **generate_kwargs: Any,
 ) -> list[BestOfN]:
     """Sample N candidates per prompt, score them while they are written, return the best.
 
     Args:
         model, tokenizer: a decoder-only Hugging Face model and its tokenizer.
-        prompts: a string (one user message), chat messages, or a list of either.
+        prompts: a string (one user message), chat messages, or a list of either. Where the last
+            message is the assistant's it is continued, and a candidate is what comes after it.
         head: trained for this model.
         num_return_sequences: N, candidates per prompt.
         batch_size: candidates generated at a time, halved when memory runs out; None takes all.
         seed: of the random streams, one for each candidate, so that what is sampled does not
             depend on `batch_size`. None draws one from PyTorch's generator.
         show_progress: a bar on a terminal, where there is more than one batch.
+        chat_template_kwargs: what else the chat template reads: `enable_thinking`, `tools`,
+            `documents`... `chat_template` names one of several templates.
         **generate_kwargs: pass straight to `generate`. Unless given, `do_sample` is True and
             `max_new_tokens` 256, or what the context leaves.
 
@@ -96,6 +100,7 @@ def best_of_n(
         stream_keys=[(seed, index) for index in range(len(chats))],
         batch_size=batch_size,
         show_progress=show_progress,
+        chat_template_kwargs=chat_template_kwargs,
         **generate_kwargs,
     )
     return [pick_best(candidates) for candidates in rows]
@@ -113,6 +118,8 @@ def sample_candidates(
     show_progress: bool = False,
     confidence_window: int | None = None,
     with_token_scores: bool = False,
+    chat_template_kwargs: Mapping[str, Any] | None = None,
+    rendered: Sequence[list[int]] | None = None,
     **generate_kwargs: Any,
 ) -> list[list[Candidate]]:
     """N candidates of each chat, scored where there is a head.
@@ -121,6 +128,7 @@ def sample_candidates(
         stream_keys: one per chat; the same key samples the same candidates, whatever the batch.
         confidence_window: keep all free scores, with groups of so many tokens.
         with_token_scores: keep the reward and the gate of each token.
+        rendered: token ids of each chat; None renders them.
 
     The other arguments are those of `best_of_n`.
     """
@@ -130,7 +138,7 @@ def sample_candidates(
         batch_size = max(1, len(chats) * num_return_sequences)
     check_count(batch_size, "batch_size")
     generate_kwargs = _with_defaults(model, tokenizer, generate_kwargs, num_return_sequences)
-    prompt_ids = render_prompts(tokenizer, chats)
+    prompt_ids = rendered or render_prompts(tokenizer, chats, chat_template_kwargs)
     max_new_tokens = _max_new_tokens(model, generate_kwargs)
     room = context_length(model) - max(map(len, prompt_ids), default=0)
     default = int(max(1, min(DEFAULT_MAX_NEW_TOKENS, room)))

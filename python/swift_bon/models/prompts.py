@@ -1,29 +1,37 @@
 """From prompts to token ids."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from swift_bon.models.chat_templates import Chat, ChatTemplate
 from swift_bon.models.identity import context_length, model_name
 
-Chat = list[dict[str, Any]]  # messages {"role": ..., "content": ...}
 Prompts = str | Sequence[str] | Sequence[dict[str, Any]] | Sequence[Sequence[dict[str, Any]]]
 
 
-def render_prompts(tokenizer: PreTrainedTokenizerBase, chats: Sequence[Chat]) -> list[list[int]]:
-    """Token ids of each chat, through the chat template, ready for the assistant's turn."""
-    check_chat_template(tokenizer)
-    rendered = [
-        tokenizer(
-            tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True),
-            add_special_tokens=False,  # the template has them
-        )["input_ids"]
-        for chat in chats
-    ]
-    for index, ids in enumerate(rendered):
-        check_rendered(ids, index)
-    return rendered
+def render_prompts(
+    tokenizer: PreTrainedTokenizerBase,
+    chats: Sequence[Chat],
+    chat_template_kwargs: Mapping[str, Any] | None = None,
+    *,
+    names: Sequence[str] | None = None,
+) -> list[list[int]]:
+    """Token ids of each chat, through the chat template, ready for the assistant's turn.
+
+    A chat that ends with a message of the assistant is continued.
+
+    Args:
+        chat_template_kwargs: what else the template reads; see `ChatTemplate`.
+        names: what errors call the chats; None: `prompts[0]` and so on.
+
+    Raises:
+        ValueError: no template, or one that cannot render a chat as it is; names the chat.
+    """
+    template = ChatTemplate(tokenizer, chat_template_kwargs)
+    names = names or [f"prompts[{index}]" for index in range(len(chats))]
+    return [template.render(chat, name) for chat, name in zip(chats, names, strict=True)]
 
 
 def pad_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
@@ -53,24 +61,38 @@ def _as_chat(prompt: object, index: int) -> Chat:
             raise ValueError(f"prompts[{index}] is empty, expected some text")
         return [{"role": "user", "content": prompt}]
     if not isinstance(prompt, Sequence) or not all(
-        isinstance(message, dict) and {"role", "content"} <= message.keys() for message in prompt
+        isinstance(message, dict)
+        and "role" in message
+        and ("content" in message or "tool_calls" in message)
+        for message in prompt
     ):
         raise TypeError(
             f"prompts[{index}] is {type(prompt).__name__}, expected a string or a list of messages "
             "{'role': ..., 'content': ...}"
         )
-    if not prompt or not any(str(message["content"]).strip() for message in prompt):
+    chat = [
+        _with_typed_parts(message, f"prompts[{index}], message {number}")
+        for number, message in enumerate(prompt)
+    ]
+    if not chat or not any(str(message.get("content", "")).strip() for message in chat):
         raise ValueError(f"prompts[{index}] is empty, expected at least one message with text")
-    return list(prompt)
+    return chat
 
 
-def check_chat_template(tokenizer: PreTrainedTokenizerBase) -> None:
-    if not getattr(tokenizer, "chat_template", None):
-        raise ValueError(
-            "the tokenizer has no chat template, so prompts cannot be rendered; set "
-            "tokenizer.chat_template to the model's template, or for plain text to "
-            "'{% for message in messages %}{{ message.content }}{% endfor %}'"
-        )
+def _with_typed_parts(message: dict[str, Any], where: str) -> dict[str, Any]:
+    """A content in parts says of each what it is: "text" where there is a text."""
+    content = message.get("content")
+    if not isinstance(content, list | tuple):
+        return message
+    parts = []
+    for number, part in enumerate(content):
+        is_text = isinstance(part, dict) and isinstance(part.get("text"), str)
+        if not is_text and (not isinstance(part, dict) or part.get("type", "text") == "text"):
+            raise TypeError(
+                f"{where}, part {number} is {part!r:.80}, expected {{'type': 'text', 'text': ...}}"
+            )
+        parts.append({"type": "text", **part} if is_text else part)
+    return {**message, "content": parts}
 
 
 def check_prompt_length(
@@ -87,11 +109,4 @@ def check_prompt_length(
         raise ValueError(
             f"prompts[{index}] has {num_tokens} tokens and max_new_tokens is {max_new_tokens}, "
             f"together more than the context of {model_name(model)!r}, {context}; shorten one"
-        )
-
-
-def check_rendered(ids: list[int], index: int) -> None:
-    if not ids:
-        raise ValueError(
-            f"prompts[{index}] is empty once it is rendered; check tokenizer.chat_template"
         )

@@ -1,0 +1,243 @@
+"""What a chat template makes of a chat, told by what it renders and never by how it is written."""
+
+import functools
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import TemplateError
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from swift_bon.storage import short_digest
+
+Chat = list[dict[str, Any]]  # messages {"role": ..., "content": ...}
+
+OWN_ARGUMENTS = (
+    "add_generation_prompt",
+    "continue_final_message",
+    "conversation",
+    "max_length",
+    "messages",
+    "padding",
+    "return_assistant_tokens_mask",
+    "return_dict",
+    "return_tensors",
+    "tokenize",
+    "tokenizer_kwargs",
+    "truncation",
+)
+# what Python raises for an expression of a template that does not fit the chat
+TEMPLATE_ERRORS = (
+    TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+)
+PROBES = ("hello", "world")
+
+
+def check_template_arguments(arguments: Mapping[str, Any] | None) -> dict[str, Any]:
+    """`chat_template_kwargs` as they may be given."""
+    if arguments is None:
+        return {}
+    if not isinstance(arguments, Mapping) or not all(isinstance(name, str) for name in arguments):
+        raise TypeError(
+            f"chat_template_kwargs is {arguments!r:.80}, expected names and values for the chat "
+            "template, as in {'enable_thinking': False}"
+        )
+    for name in arguments:
+        if name in OWN_ARGUMENTS:
+            raise ValueError(
+                f"chat_template_kwargs has {name!r}, which is set here; give only what the chat "
+                "template itself reads, as enable_thinking or tools"
+            )
+    return dict(arguments)
+
+
+class ChatTemplate:
+    """The template of a tokenizer, with arguments of the caller's.
+
+    Args:
+        tokenizer: also one without a template of its own that renders in another way, as Mistral's.
+        arguments: what else the template reads: `enable_thinking`, `tools`, `documents`...;
+            `chat_template` names one of several templates.
+
+    Raises:
+        ValueError: there is no template, or none of that name.
+    """
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, arguments: Mapping[str, Any] | None = None
+    ):
+        self._tokenizer = tokenizer
+        self._arguments = check_template_arguments(arguments)
+        template = getattr(tokenizer, "chat_template", None)
+        if isinstance(template, list | tuple):  # as tokenizer_config.json has them
+            template = {named["name"]: named["template"] for named in template}
+        if isinstance(template, Mapping):
+            self._arguments["chat_template"] = _choose(template, self._arguments)
+        self._text = self._arguments.get("chat_template") or template or ""
+        if not self._text and _renders_templates(tokenizer):
+            raise ValueError(
+                "the tokenizer has no chat template, so prompts cannot be rendered; set "
+                "tokenizer.chat_template to the model's template, or for plain text to "
+                "'{% for message in messages %}{{ message.content }}{% endfor %}'"
+            )
+
+    def render(self, chat: Chat, where: str, *, gets_media: bool = False) -> list[int]:
+        """Token ids of a chat, ready for the assistant: for its turn, or for going on with it.
+
+        Args:
+            chat: where the last message is the assistant's, it is continued.
+            where: what errors call the chat.
+            gets_media: the model is given what is no text.
+
+        Raises:
+            ValueError: the template refuses the chat, or leaves a part of it out.
+        """
+        self._check_media(chat, where, gets_media)
+        try:
+            ids = self._ids(self._readable(chat))
+        except _template_errors() as error:
+            what = f"{where} cannot be rendered by the chat template"
+            if _is_started(chat):
+                what = f"{where} ends with a message of the assistant, which cannot be continued"
+            raise ValueError(f"{what}: {error}") from error
+        if not ids:
+            raise ValueError(f"{where} is empty once it is rendered; check tokenizer.chat_template")
+        return ids
+
+    def reads_clock(self, chat: Chat) -> bool:
+        """Whether what is rendered depends on the time: without a clock it is not the same."""
+        if "strftime_now" not in self._text:
+            return False
+        chat = self._readable(chat)
+        return self._try(chat) != self._try(chat, strftime_now=None)
+
+    def _ids(self, chat: Chat, **replaced: Any) -> list[int]:
+        turn = "continue_final_message" if _is_started(chat) else "add_generation_prompt"
+        arguments = {**self._arguments, turn: True, **replaced}
+        encoded = self._tokenizer.apply_chat_template(chat, tokenize=True, **arguments)
+        if isinstance(encoded, Mapping):
+            encoded = encoded["input_ids"]
+        elif isinstance(encoded, str):
+            encoded = self._tokenizer(encoded, add_special_tokens=False)["input_ids"]
+        ids = encoded.tolist() if isinstance(encoded, Tensor) else list(encoded)
+        return list(ids[0]) if ids and isinstance(ids[0], list) else ids  # a batch of one
+
+    def _try(self, chat: Chat, **replaced: Any) -> list[int] | None:
+        """None where the template refuses."""
+        try:
+            return self._ids(chat, **replaced)
+        except _template_errors():
+            return None
+
+    @functools.cached_property
+    def _reads_strings(self) -> bool:
+        """Or it reads parts alone, as templates for pictures may, and leaves strings out."""
+        as_strings, as_parts = (
+            [self._try([{"role": "user", "content": content}]) for content in contents]
+            for contents in (PROBES, [[_text_part(text)] for text in PROBES])
+        )
+        return as_strings[0] != as_strings[1] or as_parts[0] == as_parts[1]
+
+    def _readable(self, chat: Chat) -> Chat:
+        """Each message in the form that the template reads: a string, or a list of parts."""
+        for index, message in enumerate(chat):
+            content = message.get("content")
+            if isinstance(content, str) and not self._reads_strings:
+                chat = _with_content(chat, index, [_text_part(content)])
+            elif isinstance(content, list) and not self._reads_parts(chat, index):
+                texts = [part["text"] for part in content if part["type"] == "text"]
+                chat = _with_content(chat, index, "".join(texts))
+        return chat
+
+    def _reads_parts(self, chat: Chat, index: int) -> bool:
+        """Whether the template writes the texts of a message's parts.
+
+        Not so where they change nothing, nor where what no template knows changes something: there
+        a list is written as Python prints it.
+        """
+        content = chat[index]["content"]
+        changed = [
+            {**part, "text": f"{part['text']}{PROBES[0]}"} if part["type"] == "text" else part
+            for part in content
+        ]
+        marked = [{**part, PROBES[0]: PROBES[1]} for part in content]
+        rendered, of_changed, of_marked = (
+            self._try(_with_content(chat, index, parts)) for parts in (content, changed, marked)
+        )
+        has_text = changed != content
+        return (
+            rendered is not None
+            and rendered == of_marked
+            and (not has_text or rendered != of_changed)
+        )
+
+    def _check_media(self, chat: Chat, where: str, gets_media: bool) -> None:
+        for index, message in enumerate(chat):
+            content = message.get("content")
+            parts = content if isinstance(content, list) else []
+            for number, part in enumerate(parts):
+                if part["type"] == "text":
+                    continue
+                what = f"{where}, message {index}, part {number} is of type {part['type']!r}"
+                if not gets_media:
+                    raise ValueError(
+                        f"{what}, which the model would not get; pass the model's processor in "
+                        "place of its tokenizer, or its tensors as pixel_values, or leave it out"
+                    )
+                rest = _with_content(chat, index, [*parts[:number], *parts[number + 1 :]])
+                if not self._reads_parts(chat, index) or self._try(chat) == self._try(rest):
+                    raise ValueError(
+                        f"{what}, which the chat template leaves out of the text; pass the model's "
+                        "processor in place of its tokenizer, or leave it out"
+                    )
+
+
+def template_digest(tokenizer: PreTrainedTokenizerBase, *parts: str) -> str:
+    """Tells the templates of two tokenizers apart."""
+    return short_digest(*parts, str(getattr(tokenizer, "chat_template", None)))
+
+
+def _choose(templates: Mapping[str, str], arguments: Mapping[str, Any]) -> str:
+    """One of several templates, as transformers chooses: by name, else for tools, else default."""
+    given = arguments.get("chat_template")
+    if given is not None:
+        return templates.get(given, given)  # or a template itself
+    for name in ("tool_use", "default"):
+        if name in templates and (name == "default" or arguments.get("tools") is not None):
+            return templates[name]
+    raise ValueError(
+        f"the tokenizer has the chat templates {', '.join(sorted(templates))} and no default; name "
+        "one: chat_template_kwargs={'chat_template': ...}"
+    )
+
+
+def _renders_templates(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """It renders as all tokenizers of transformers do, or not at all: it needs a template."""
+    method = getattr(tokenizer, "apply_chat_template", None)
+    own = PreTrainedTokenizerBase.apply_chat_template
+    return method is None or getattr(method, "__func__", None) is own
+
+
+def _template_errors() -> tuple[type[Exception], ...]:
+    """With what Mistral's tokenizers raise, if they are loaded: they have a kind of their own."""
+    module = sys.modules.get("mistral_common.exceptions")
+    return TEMPLATE_ERRORS if module is None else (*TEMPLATE_ERRORS, module.MistralCommonException)
+
+
+def _is_started(chat: Chat) -> bool:
+    return chat[-1]["role"] == "assistant"
+
+
+def _text_part(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def _with_content(chat: Chat, index: int, content: str | list[dict[str, Any]]) -> Chat:
+    return [*chat[:index], {**chat[index], "content": content}, *chat[index + 1 :]]
