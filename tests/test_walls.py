@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 # Each imports only from those before it; "" is the door of swift_bon itself.
 ORDER = (
     *("lazy", "storage", "seeds", "plotting", "statistics", "graders", "tasks", "candidates"),
-    *("models", "generation", "collection", "features", "fitting", "evaluation"),
+    *("models", "generation", "collection", "features", "fitting", "evaluation", "diagnosis"),
     *("", "cli", "__main__"),
 )
 LONGEST_FILE, LONGEST_FUNCTION = 250, 60

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from swift_bon.collection.reward_models import load_reward_model, score_with_reward_model
     from swift_bon.collection.rollouts import import_rollouts
     from swift_bon.collection.runs import collect
+    from swift_bon.diagnosis.examination import doctor
+    from swift_bon.diagnosis.findings import Check, DoctorReport
     from swift_bon.evaluation.comparison import evaluate
     from swift_bon.evaluation.inspection import inspect_prompt
     from swift_bon.evaluation.reports import report
@@ -25,8 +27,11 @@ __all__ = [
     "BestOfNDecoding",
     "BestOfNOutput",
     "Candidate",
+    "Check",
+    "DoctorReport",
     "best_of_n",
     "collect",
+    "doctor",
     "evaluate",
     "extract_features",
     "import_rollouts",
@@ -47,8 +52,11 @@ _MODULES = {
     "BestOfNDecoding": "swift_bon.generation.decoding",
     "BestOfNOutput": "swift_bon.generation.decoding",
     "Candidate": "swift_bon.generation.results",
+    "Check": "swift_bon.diagnosis.findings",
+    "DoctorReport": "swift_bon.diagnosis.findings",
     "best_of_n": "swift_bon.generation.best_of",
     "collect": "swift_bon.collection.runs",
+    "doctor": "swift_bon.diagnosis.examination",
     "evaluate": "swift_bon.evaluation.comparison",
     "extract_features": "swift_bon.features.extraction",
     "import_rollouts": "swift_bon.collection.rollouts",

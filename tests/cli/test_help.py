@@ -79,7 +79,7 @@ def test_the_choices_are_those_of_the_functions():
 
 def test_the_way_of_the_data_is_the_order_of_the_commands():
     assert " ".join(COMMANDS) == (
-        "demo generate collect import extract train score evaluate inspect convert"
+        "demo generate collect import extract train score evaluate inspect doctor convert"
     )
 
 

@@ -17,6 +17,7 @@ DOORS = (
     "swift_bon.statistics",
     "swift_bon.evaluation",
     "swift_bon.evaluation.page",
+    "swift_bon.diagnosis",
 )
 
 

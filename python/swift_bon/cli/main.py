@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from swift_bon import cli, generation, models
-from swift_bon.cli import collection, evaluation, extraction, scoring, training
+from swift_bon.cli import collection, diagnosis, evaluation, extraction, scoring, training
 from swift_bon.cli.options import (
     Head,
     Json,
@@ -158,6 +158,7 @@ app.command()(training.train)
 app.command()(scoring.score)
 app.command()(evaluation.evaluate)
 app.command()(evaluation.inspect)
+app.command()(diagnosis.doctor)
 app.command()(convert)
 
 

