@@ -34,6 +34,13 @@ def check_choice(value: str, choices: Sequence[str], name: str) -> str:
     return value
 
 
+def check_text(value: str | None, name: str) -> str | None:
+    """Text, or None."""
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{name} is {type(value).__name__}, expected a string or None")
+    return value
+
+
 def check_layers(layers: object, num_layers: int) -> tuple[int, ...] | None:
     """Selected layers as ascending indices into the model's `num_layers` hidden states."""
     if layers is None:

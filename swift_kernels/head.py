@@ -12,7 +12,7 @@ from torch import Tensor
 
 from swift_kernels import head_files
 from swift_kernels.backends import Backend
-from swift_kernels.checks import SCORED_TOKENS, check_choice, check_tensors
+from swift_kernels.checks import SCORED_TOKENS, check_choice, check_tensors, check_text
 from swift_kernels.scoring import CandidateScores, score_candidates
 from swift_kernels.weights import HeadWeights
 
@@ -36,6 +36,8 @@ class RewardHead(
         gated: False leaves the gate out: a plain average of the rewards.
         layers: ascending indices of the hidden states the head reads; None reads all.
         base_model: the model it was trained for; None fits any model of the same shape.
+        base_model_fingerprint: sampled values of that model's weights, as text; see
+            `swift_bon.models.fingerprint`.
         scored_tokens: "fed" scores every response token but the last, which `generate` never
             feeds to the model; "response" scores all of them.
         feature: "hidden_states" or "logits", of which nothing is scored yet.
@@ -60,9 +62,11 @@ class RewardHead(
         base_model: str | None = None,
         scored_tokens: str = "fed",
         feature: str = "hidden_states",
+        base_model_fingerprint: str | None = None,
     ):
         super().__init__(num_layers, hidden_size, gated=gated, layers=layers, feature=feature)
-        self.base_model = base_model
+        self.base_model = check_text(base_model, "base_model")
+        self.base_model_fingerprint = check_text(base_model_fingerprint, "base_model_fingerprint")
         self.scored_tokens = check_choice(scored_tokens, SCORED_TOKENS, "scored_tokens")
 
     def forward(
@@ -83,10 +87,17 @@ class RewardHead(
         )
 
     def extra_repr(self) -> str:
-        return ", ".join(f"{name}={value!r}" for name, value in self.config().items())
+        return ", ".join(f"{name}={value!r}" for name, value in self._scoring_config().items())
 
     def config(self) -> dict[str, Any]:
         """The constructor's arguments, as saved in config.json."""
+        config = self._scoring_config()
+        if self.base_model_fingerprint is not None:
+            config["base_model_fingerprint"] = self.base_model_fingerprint
+        return config
+
+    def _scoring_config(self) -> dict[str, Any]:
+        """All but the fingerprint, which is long and changes no score."""
         return {
             "num_layers": self.num_layers,
             "hidden_size": self.hidden_size,
@@ -98,8 +109,11 @@ class RewardHead(
         }
 
     def digest(self) -> str:
-        """SHA-256 of the configuration and the weights: which head gave a stored score."""
-        content = hashlib.sha256(json.dumps(self.config(), sort_keys=True).encode())
+        """SHA-256 of the configuration and the weights: which head gave a stored score.
+
+        Without the fingerprint, so that scores stay those of a head that was given one later.
+        """
+        content = hashlib.sha256(json.dumps(self._scoring_config(), sort_keys=True).encode())
         for name, value in sorted(self.state_dict().items()):
             content.update(name.encode())
             content.update(value.detach().cpu().float().numpy().tobytes())

@@ -45,6 +45,7 @@ CONFIG_KEYS = (
     "base_model",
     "scored_tokens",
     "feature",
+    "base_model_fingerprint",
 )
 MODEL_CARD_TEMPLATE = """---
 # For reference on model card metadata, see https://hf.co/docs/hub/model-cards

@@ -11,7 +11,7 @@ import torch
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.collection.score_journal import _digest
 from swift_bon.features.tensor_files import tensor_sha256, write_tensors
-from swift_bon.models.identity import weights_digest
+from swift_bon.models.sampled_weights import weights_digest
 from swift_bon.storage import (
     check_file,
     check_sha256,

@@ -21,7 +21,7 @@ from swift_bon.candidates.files import append_candidates
 from swift_bon.features import extraction, store_writer
 from swift_bon.features.extraction import extract_features, open_features
 from swift_bon.features.store_files import keep_entries, read_entries, read_index
-from swift_bon.models.identity import weights_digest
+from swift_bon.models.sampled_weights import weights_digest
 from tiny_models import tiny_tokenizer
 
 PROMPTS = random_prompts(16)

@@ -15,7 +15,7 @@ from feature_cases import (
 )
 from swift_bon.candidates.files import write_header
 from swift_bon.candidates.records import PromptCandidates
-from swift_bon.models.identity import weights_digest
+from swift_bon.models.sampled_weights import weights_digest
 from tiny_models import CHAT_TEMPLATE, tiny_tokenizer
 
 PROMPTS = random_prompts(16)

@@ -17,10 +17,10 @@ from swift_bon.generation.token_scores import make_token_scores
 from swift_bon.models.forward import Response, check_candidates, num_scored_tokens, response_states
 from swift_bon.models.identity import (
     check_head_fits,
-    check_training_data,
+    check_written_by,
     context_length,
     embedding_matrix,
-    model_name,
+    identify,
 )
 from swift_bon.models.prompts import pad_token_id, render_prompts
 from swift_kernels import RewardHead, score_packed
@@ -72,7 +72,7 @@ def score_with_head(
     """
     path = Path(path)
     scorer = HeadScorer(model, tokenizer, head, batch_size)
-    check_training_data([path], read_header(path), model_name(model), path)
+    check_written_by(read_header(path), identify(model), path, model)
     return add_scores(path, name, scorer, show_progress=show_progress)
 
 

@@ -19,14 +19,14 @@ from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.collection.added_scores import AddedScores, add_scores
 from swift_bon.collection.reward_forward import longest_text, next_batch, reward_forward
 from swift_bon.collection.score_journal import PromptScores
+from swift_bon.models.comparison import SNAPSHOT
 from swift_bon.models.identity import (
-    MODEL_PATH_SNAPSHOT,
     embedding_matrix,
     model_name,
-    weights_digest,
 )
 from swift_bon.models.loading import without_progress_bars
 from swift_bon.models.memory import run_or_free
+from swift_bon.models.sampled_weights import weights_digest
 from swift_bon.storage import short_digest
 from swift_kernels.checks import check_count
 
@@ -132,7 +132,7 @@ def score_with_reward_model(
 def default_name(model_id: str) -> str:
     """The last part of a hub id, a path, or a folder of the hub's cache."""
     model_id = model_id.replace("\\", "/").rstrip("/")
-    snapshot = MODEL_PATH_SNAPSHOT.search(model_id)
+    snapshot = SNAPSHOT.search(model_id)
     return snapshot[1].split("--")[-1] if snapshot else model_id.rsplit("/", 1)[-1]
 
 

@@ -20,11 +20,19 @@ from swift_bon.candidates.score_names import FREE_SCORES, SWIFT_SCORE
 from swift_bon.generation.best_of import Candidate, sample_candidates
 from swift_bon.generation.confidence import default_window
 from swift_bon.graders.registry import Grader, load_grader
-from swift_bon.models.identity import check_head_fits, model_name
+from swift_bon.models.identity import (
+    HEADER_FINGERPRINT,
+    check_head_fits,
+    check_written_by,
+    identify,
+    model_name,
+)
 from swift_bon.models.prompts import check_prompts
+from swift_bon.models.sampled_weights import fingerprint
 from swift_bon.storage import check_same_settings, drop_torn_line, file_sha256, only_run
 from swift_bon.tasks import Grade, Loaded, Question, Task, load_questions, warn_of_unparsable
 from swift_bon.tasks.registry import load_task
+from swift_bon.tasks.task import Unparsable
 from swift_kernels import RewardHead
 from swift_kernels.checks import check_count
 
@@ -109,7 +117,7 @@ def collect(
         "confidence_window": confidence_window,
         "token_scores": token_scores and head is not None,
     }
-    header = {**settings, "unparsable": [one._asdict() for one in unparsable]}
+    header = {**settings, HEADER_FINGERPRINT: fingerprint(model), **_left_out(unparsable)}
 
     def sample(asked: Sequence[Question]) -> list[PromptCandidates]:
         rows = sample_questions(
@@ -131,14 +139,14 @@ def collect(
     step = max(1, batch_size // num_return_sequences)
     bar = {"total": len(questions), "desc": "collecting", "unit": "question"}
     with only_run(path), tqdm(**bar, disable=not show_progress) as progress:
-        done = _resume(path, settings)
+        done = _resume(path, settings, model)
         missing = [question for question in questions if question.id not in done]
         progress.initial = progress.n = len(questions) - len(missing)
         progress.refresh()
         for start in range(0, len(missing), step):
             graded = sample(missing[start : start + step])
             if not path.exists():  # not before: what fails at once leaves no file behind
-                write_header(path, header if unparsable else settings)
+                write_header(path, header)
             append_candidates(path, graded)
             progress.update(len(graded))
     wanted = {question.id for question in questions}
@@ -206,7 +214,7 @@ def _take_questions(task: Task, split: str, limit: int | None) -> Loaded:
     return loaded._replace(questions=loaded.questions[:limit])
 
 
-def _resume(path: Path, settings: dict) -> set[str]:
+def _resume(path: Path, settings: dict, model: PreTrainedModel) -> set[str]:
     """The ids of what an earlier run of the same settings left, whole lines only."""
     if not path.exists():
         return set()
@@ -215,9 +223,16 @@ def _resume(path: Path, settings: dict) -> set[str]:
         f"use another file, or delete it and {header_path(path).name} (an older version stored "
         "fewer scores)"
     )
+    if HEADER_FINGERPRINT in earlier:  # then the name does not matter
+        settings = {**settings, "model": earlier["model"]}
     check_same_settings(earlier, settings, path, delete)
+    check_written_by(earlier, identify(model), path, model)
     drop_torn_line(path)
     return {prompt.id for prompt in iterate_candidates(path)}
+
+
+def _left_out(unparsable: Sequence[Unparsable]) -> dict[str, Any]:
+    return {"unparsable": [one._asdict() for one in unparsable]} if unparsable else {}
 
 
 def check_limit(limit: int | None) -> None:

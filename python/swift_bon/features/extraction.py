@@ -19,7 +19,8 @@ from swift_bon.features.store_writer import missing_prompts, write_store
 from swift_bon.features.stored_states import StoredStates
 from swift_bon.models.chat_templates import template_digest
 from swift_bon.models.forward import count_scored_tokens
-from swift_bon.models.identity import check_training_data, model_name, weights_digest
+from swift_bon.models.identity import check_training_data, identify
+from swift_bon.models.sampled_weights import weights_digest
 from swift_kernels.checks import check_choice, check_layers
 
 
@@ -76,7 +77,7 @@ def extract_features(
     """
     path = Path(path)
     prompts, header = read_candidates(path), read_header(path)
-    check_training_data(prompts, header, model_name(model), path)
+    check_training_data(prompts, header, identify(model), path, model)
     spec = feature_spec(model, layers, scored_tokens, dtype, projection is not None)
     if not count_scored_tokens(prompts, spec.scored_tokens):
         raise ValueError(

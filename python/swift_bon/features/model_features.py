@@ -221,7 +221,7 @@ def stream_features(
     """
     path = Path(path)
     prompts, header = read_candidates(path), read_header(path)
-    identity.check_training_data(prompts, header, identity.model_name(model), path)
+    identity.check_training_data(prompts, header, identity.identify(model), path, model)
     dtype = STATE_DTYPES.get(model.dtype, "float32")
     spec = feature_spec(model, layers, scored_tokens, dtype, is_projected=False)
     groups = groups_of(prompts, header["task"])

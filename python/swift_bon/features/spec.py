@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 
 from swift_bon.features.projection import Projection, Scaling
 from swift_bon.models.identity import model_name
+from swift_bon.models.sampled_weights import fingerprint
 from swift_kernels import RewardHead
 from swift_kernels.checks import SCORED_TOKENS, check_choice, check_layers
 
@@ -39,6 +40,7 @@ class FeatureSpec:
     scored_tokens: str
     dtype: str  # a key of `DTYPES`
     projection: Projection | Scaling | None = None
+    fingerprint: str | None = None  # of the model; older stores have none
 
     @property
     def num_blocks(self) -> int:
@@ -106,6 +108,7 @@ class FeatureSpec:
             gated=len(weight) == 2,
             layers=None if is_whole else layers,
             base_model=self.model,
+            base_model_fingerprint=self.fingerprint,
             scored_tokens=self.scored_tokens,
         ).to("cpu")
 
@@ -128,6 +131,7 @@ def feature_spec(
         layers=check_layers(layers, num_layers) or tuple(range(num_layers)),
         scored_tokens=check_choice(scored_tokens, SCORED_TOKENS, "scored_tokens"),
         dtype=check_choice(dtype, tuple(DTYPES), "dtype"),
+        fingerprint=fingerprint(model),
     )
 
 

@@ -43,6 +43,7 @@ MAKE_AGAIN = "extract again, which makes only what is lost"
 START_OVER = "delete the folder and extract again"
 SHARD_NAME = re.compile(r"shard-([0-9]{5,})\.safetensors")
 SPEC_NAMES = ("model", "num_layers", "hidden_size", "layers", "scored_tokens", "dtype")
+LATER_NAMES = ("fingerprint",)  # that older stores have not
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def write_index(folder: Path, spec: FeatureSpec, source: dict[str, Any]) -> None
         projection = {"file": path.name, "num_bytes": num_bytes, "sha256": sha256}
     index = {
         "format": FORMAT,
-        "spec": {name: getattr(spec, name) for name in SPEC_NAMES},
+        "spec": {name: getattr(spec, name) for name in (*SPEC_NAMES, *LATER_NAMES)},
         "projection": projection,
         "source": source,
     }
@@ -101,7 +102,9 @@ def read_index(folder: Path) -> tuple[FeatureSpec, dict[str, Any]]:
             raise ValueError(f"its format is {index['format']}, expected {FORMAT}")
         index = without_checksum(index)
         fields, stored = index["spec"], index["projection"]
-        fields = {**{name: fields[name] for name in SPEC_NAMES}, "layers": tuple(fields["layers"])}
+        later = {name: fields[name] for name in LATER_NAMES if name in fields}
+        fields = {name: fields[name] for name in SPEC_NAMES} | later
+        fields["layers"] = tuple(fields["layers"])
         source = dict(index["source"])
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(

@@ -147,9 +147,15 @@ def _counted(
 def _same_store(folder: Path, spec: FeatureSpec, made_from: dict[str, Any]) -> FeatureSpec:
     """The spec of the store that is there, once it is known to be of the same making."""
     earlier, earlier_made_from = read_index(folder)
+    plain, earlier_plain = (
+        dataclasses.asdict(dataclasses.replace(one, projection=None, fingerprint=None))
+        for one in (spec, earlier)  # the digest of the weights says more than the fingerprint
+    )
+    if earlier.fingerprint is not None:  # and than the name
+        plain["model"] = earlier.model
     check_same_settings(
-        dataclasses.asdict(dataclasses.replace(earlier, projection=None)) | earlier_made_from,
-        dataclasses.asdict(dataclasses.replace(spec, projection=None)) | made_from,
+        earlier_plain | earlier_made_from,
+        plain | made_from,
         folder,
         "use another folder, or delete it",
     )

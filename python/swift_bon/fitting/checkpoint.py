@@ -20,6 +20,7 @@ SLOT = "optimizer.{index}.{name}"
 def fit_digest(fitting: HeadFitting) -> str:
     """Of all that decides how a fit goes on: options, features, labels."""
     spec = asdict(fitting.source.spec) | {"projection": None}
+    del spec["fingerprint"]  # what a fit of an older version has not
     labels = [row.tolist() for row in fitting.labels.correct]
     sides = fitting.labels.is_validation
     shards = [list(shard) for shard in fitting.source.shards]

@@ -10,7 +10,7 @@ from swift_bon.candidates.records import PromptLabels
 from swift_bon.features.shards import FeatureSource, identities
 from swift_bon.fitting.labels import LabelledPrompts, check_loss, label_prompts
 from swift_bon.fitting.options import FitOptions
-from swift_bon.models.identity import check_training_data
+from swift_bon.models.identity import as_identity, check_training_data
 
 
 class TrainingData(NamedTuple):
@@ -44,7 +44,8 @@ def check_source(source: FeatureSource, data: TrainingData) -> None:
     Raises:
         ValueError: of another model, or of other prompts.
     """
-    check_training_data(data.prompts, data.header, source.spec.model, data.path)
+    written_for = as_identity(source.spec.model, source.spec.fingerprint)
+    check_training_data(data.prompts, data.header, written_for, data.path)
     wanted = identities(data.prompts)
     if source.identities != wanted:
         raise ValueError(

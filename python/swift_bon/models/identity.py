@@ -1,21 +1,33 @@
 """Which model this is, and whether a head or a file belongs to it."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from swift_bon.candidates.files import check_has_prompts
-from swift_bon.storage import short_digest
+from swift_bon.models.comparison import Identity, Verdict, compare
+from swift_bon.models.sampled_weights import decode, take_fingerprint
+from swift_bon.models.wrappers import bare_model
 from swift_kernels import RewardHead
 from swift_kernels.input_checks import check_reads_states
 
-MODEL_PATH_SNAPSHOT = re.compile(r"models--(.+)/snapshots/[^/]+/?$")
+HEADER_FINGERPRINT = "model_fingerprint"  # of a candidates file, where its header has one
 
-WEIGHTS_PROBED = 16  # of each parameter: enough to tell two checkpoints apart
+_told: WeakKeyDictionary[Any, set[tuple[str, str]]] = WeakKeyDictionary()
+
+
+class UnprovenModelWarning(UserWarning):
+    """A head or a file may be of this model, which is not proven: see what the words say.
+
+    >>> import warnings
+    >>> from swift_bon.models import UnprovenModelWarning
+    >>> warnings.simplefilter("error", UnprovenModelWarning)  # to be stopped instead
+    """
 
 
 def check_decoder_only(model: PreTrainedModel) -> None:
@@ -25,40 +37,97 @@ def check_decoder_only(model: PreTrainedModel) -> None:
         )
 
 
+def head_fit(head: RewardHead, model: PreTrainedModel) -> Verdict:
+    """How this model stands to the one that a head was trained for."""
+    shape = _shape_differs(head, model)
+    if shape:
+        return Verdict("other", shape)
+    if not head.base_model and head.base_model_fingerprint is None:
+        return Verdict("unproven", "the head does not say which model it was trained for")
+    return compare(as_identity(head.base_model, head.base_model_fingerprint), identify(model))
+
+
 def check_head_fits(head: RewardHead, model: PreTrainedModel) -> None:
-    """The head's layers, hidden size and base model are the model's."""
+    """The head's layers, hidden size and base model are the model's.
+
+    Warns, once for a head and a model, where that is not proven.
+    """
     if not isinstance(head, RewardHead):
         raise TypeError(
             f"head is {type(head).__name__}, expected a RewardHead; "
             "load one with RewardHead.from_pretrained"
         )
     check_reads_states(head)
+    shape = _shape_differs(head, model)
+    if shape:
+        raise ValueError(
+            f"{shape}; use a head trained for this model (this one: {head.base_model!r})"
+        )
+    verdict = head_fit(head, model)
+    words = (
+        f"head was trained for the model {head.base_model!r}, this one is {model_name(model)!r}: "
+        f"{verdict.words}"
+    )
+    if verdict.fit == "other":
+        unset = "head.base_model = None"
+        if head.base_model_fingerprint is not None:
+            unset = "head.base_model = head.base_model_fingerprint = None"
+        raise ValueError(
+            f"{words}; use a head trained for it, or if it is meant for these weights set {unset}"
+        )
+    if verdict.fit != "same" and (head.base_model or head.base_model_fingerprint):
+        _warn(f"{words}; {_remedy(verdict, 'head')}", model, head.digest())
+
+
+def _remedy(verdict: Verdict, made: str) -> str:
+    if verdict.fit != "unproven":
+        return f"compare with what plain sampling gets before you trust the {made}, or make it anew"
+    if made != "head":
+        return "make sure that they are the same weights"
+    return (
+        "if they are the same weights, set head.base_model_fingerprint = "
+        "swift_bon.models.fingerprint(model) and save the head"
+    )
+
+
+def _warn(words: str, model: Any = None, mark: str = "") -> None:
+    """Once for a model and what it is used with."""
+    if model is not None:
+        told = _told.setdefault(bare_model(model), set())
+        if (mark, words) in told:
+            return
+        told.add((mark, words))
+    warnings.warn(words, UnprovenModelWarning, stacklevel=4)
+
+
+def _shape_differs(head: RewardHead, model: PreTrainedModel) -> str:
     config = model.config.get_text_config(decoder=True)
-    num_layers = config.num_hidden_layers + 1
-    if (head.num_layers, head.hidden_size) != (num_layers, config.hidden_size):
-        raise ValueError(
-            f"head expects {head.num_layers} hidden states of size {head.hidden_size}, the model "
-            f"{model_name(model)!r} has {num_layers} of size {config.hidden_size}; "
-            f"use a head trained for this model (this one: {head.base_model!r})"
-        )
-    if head.base_model and _short_name(head.base_model) != _short_name(model_name(model)):
-        raise ValueError(
-            f"head was trained for the model {head.base_model!r}, this one is "
-            f"{model_name(model)!r}; use a head trained for it, or if both names mean the same "
-            "weights set head.base_model = None"
-        )
+    shape = config.num_hidden_layers + 1, config.hidden_size
+    if (head.num_layers, head.hidden_size) == shape:
+        return ""
+    return (
+        f"head expects {head.num_layers} hidden states of size {head.hidden_size}, the model "
+        f"{model_name(model)!r} has {shape[0]} of size {shape[1]}"
+    )
 
 
-def model_name(model: PreTrainedModel) -> str:
+def identify(model: Any) -> Identity:
+    """A model's name and its fingerprint."""
+    return Identity(model_name(model), take_fingerprint(model))
+
+
+def as_identity(name: str | None, fingerprint: object) -> Identity:
+    """What a head or a file says of its model.
+
+    Raises:
+        ValueError: the fingerprint is damaged.
+    """
+    return Identity(name or "", None if fingerprint is None else decode(fingerprint))
+
+
+def model_name(model: Any) -> str:
     """The hub id or path a model was loaded from."""
-    return model.name_or_path or ""
-
-
-def _short_name(name: str) -> str:
-    """Last part of a hub id, a path, or a folder of the hub's cache."""
-    snapshot = MODEL_PATH_SNAPSHOT.search(name.replace("\\", "/"))
-    name = snapshot.group(1).replace("--", "/") if snapshot else name
-    return name.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1].lower()
+    return bare_model(model).name_or_path or ""
 
 
 def context_length(model: PreTrainedModel) -> float:
@@ -67,16 +136,33 @@ def context_length(model: PreTrainedModel) -> float:
     return getattr(config, "max_position_embeddings", None) or float("inf")
 
 
+def check_written_by(
+    header: Mapping[str, Any], now: Identity, path: str | Path, model: Any = None
+) -> None:
+    """The candidates of a file were written by this model. Warns where that is not proven."""
+    verdict = compare(as_identity(header.get("model"), header.get(HEADER_FINGERPRINT)), now)
+    words = (
+        f"{path} was written by the model {header.get('model')!r}, this one is {now.name!r}: "
+        f"{verdict.words}"
+    )
+    if verdict.fit == "other":
+        raise ValueError(
+            f"{words}; a head is trained on the states of the model that wrote the candidates"
+        )
+    if verdict.fit != "same":
+        _warn(f"{words}; {_remedy(verdict, 'file')}", model, str(path))
+
+
 def check_training_data(
-    prompts: Sequence, header: Mapping[str, Any], name: str, path: str | Path
+    prompts: Sequence,
+    header: Mapping[str, Any],
+    now: Identity,
+    path: str | Path,
+    model: Any = None,
 ) -> None:
     """The candidates were written by this model, and there is something to learn from."""
     check_has_prompts(prompts, path)
-    if _short_name(header.get("model", "")) != _short_name(name):
-        raise ValueError(
-            f"{path} was written by the model {header.get('model')!r}, this one is {name!r}; "
-            "a head is trained on the states of the model that wrote the candidates"
-        )
+    check_written_by(header, now, path, model)
 
 
 def embedding_matrix(model: PreTrainedModel) -> Tensor:
@@ -86,22 +172,3 @@ def embedding_matrix(model: PreTrainedModel) -> Tensor:
 
 def num_hidden_layers(model: PreTrainedModel) -> int:
     return model.config.get_text_config(decoder=True).num_hidden_layers
-
-
-def weights_digest(model: PreTrainedModel) -> str:
-    """Tells two checkpoints of one name apart: of a few values of every parameter.
-
-    Of parameters that are not in memory (on the device "meta", where weights are offloaded) only
-    names and shapes.
-    """
-    return short_digest(*_probes(model))
-
-
-def _probes(model: PreTrainedModel) -> Iterator[str | bytes]:
-    for name, parameter in model.named_parameters():
-        yield f"{name}{tuple(parameter.shape)}"
-        if parameter.is_meta:
-            continue
-        values = parameter.detach().flatten()
-        step = max(1, len(values) // WEIGHTS_PROBED)
-        yield values[::step].float().cpu().numpy().tobytes()
