@@ -1,5 +1,6 @@
 """What a test may ask of a model: its hooks, and how many tokens went through it."""
 
+from swift_bon.generation.batch_proof import prove_batches
 from swift_bon.models.capture import find_decoder_parts
 
 
@@ -17,7 +18,8 @@ class TokenCounter:
 
     def __init__(self, model):
         self.num_tokens = 0
-        find_decoder_parts(model)  # its one short forward is not what is counted
+        find_decoder_parts(model)  # the short forwards of both proofs are not what is counted
+        prove_batches(model)
         model.get_input_embeddings().register_forward_hook(self.add)
 
     def add(self, module, args, output):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from swift_bon.generation import best_of as generation
+from swift_bon.generation import scored_decoding
 from swift_bon.generation.best_of import sample_candidates
 from swift_kernels import RewardHead
 from tiny_models import tiny_model, tiny_tokenizer
@@ -24,7 +24,7 @@ def sample(monkeypatch):
 
         with monkeypatch.context() as patch:
             if not is_shared:
-                patch.setattr(generation, "shared_prefix", lambda *args, **kwargs: {})
+                patch.setattr(scored_decoding, "can_share", lambda *args: False)
             handle = model.register_forward_pre_hook(count, with_kwargs=True)
             rows = sample_candidates(
                 model, tiny_tokenizer(), CHATS, head, 4, stream_keys="abc", **kwargs

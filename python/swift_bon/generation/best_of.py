@@ -13,19 +13,16 @@ from transformers import (
     StopStringCriteria,
 )
 
+from swift_bon.generation.batches import Batches, Kept
 from swift_bon.generation.checks import check_generate_kwargs
-from swift_bon.generation.results import BestOfN, Candidate, candidates_of, pick_best
-from swift_bon.generation.scored_decoding import ScoredDecoding
+from swift_bon.generation.results import BestOfN, Candidate, pick_best
 from swift_bon.models.chat_templates import Chat
 from swift_bon.models.identity import (
     check_decoder_only,
     check_head_fits,
     context_length,
-    embedding_matrix,
 )
 from swift_bon.models.memory import run_or_free
-from swift_bon.models.padding import pad_rows
-from swift_bon.models.prefix import shared_prefix
 from swift_bon.models.prompts import (
     Prompts,
     check_prompt_length,
@@ -145,35 +142,24 @@ def sample_candidates(
     generate_kwargs["max_new_tokens"] = default if max_new_tokens is None else max_new_tokens
     for index, ids in enumerate(prompt_ids):
         check_prompt_length(len(ids), max_new_tokens, model, index)
+    kept = Kept(confidence_window, with_token_scores)
+    batches = Batches(model, tokenizer, prompt_ids, head, kept, generate_kwargs)
     pairs = [(p, n) for p in range(len(chats)) for n in range(num_return_sequences)]
-    candidates: list[Candidate] = []
+    candidates: dict[tuple[int, int], Candidate] = {}
     is_shown = show_progress and batch_size < len(pairs)
     disable = None if is_shown else True  # None: where there is no terminal
     progress = tqdm(total=len(pairs), desc="sampling", unit="candidate", disable=disable)
-    kept = {"confidence_window": confidence_window, "with_token_scores": with_token_scores}
-    while len(candidates) < len(pairs):
-        batch = pairs[len(candidates) : len(candidates) + batch_size]
-        sample = functools.partial(
-            _sample_batch,
-            model,
-            tokenizer,
-            [prompt_ids[p] for p, _ in batch],
-            [stream_seed(stream_keys[p], n) for p, n in batch],
-            head,
-            kept,
-            generate_kwargs,
-        )
-        sampled = run_or_free(sample, batch)
+    while batch := batches.take(pairs, batch_size):
+        seeds = [stream_seed(stream_keys[p], n) for p, n in batch]
+        sampled = run_or_free(functools.partial(batches.sample, batch, seeds), batch)
         if sampled is None:
             batch_size = len(batch) // 2
             continue
-        candidates += sampled
+        candidates |= zip(batch, sampled, strict=True)
+        pairs = [pair for pair in pairs if pair not in candidates]
         progress.update(len(batch))
     progress.close()
-    return [
-        candidates[start : start + num_return_sequences]
-        for start in range(0, len(pairs), num_return_sequences)
-    ]
+    return [[candidates[p, n] for n in range(num_return_sequences)] for p in range(len(chats))]
 
 
 def _with_defaults(model, tokenizer, generate_kwargs: dict, num_return_sequences: int) -> dict:
@@ -207,27 +193,3 @@ def _max_new_tokens(model, generate_kwargs: dict) -> int | None:
     given = [generate_kwargs.get("max_new_tokens")]
     given += [getattr(config, "max_new_tokens", None) for config in configs]
     return next((value for value in given if value is not None), None)
-
-
-def _sample_batch(
-    model,
-    tokenizer,
-    prompt_ids: list[list[int]],
-    seeds: list[int],
-    head: RewardHead | None,
-    kept: dict,
-    generate_kwargs: dict,
-) -> list[Candidate]:
-    device = embedding_matrix(model).device
-    prompts = list(dict.fromkeys(map(tuple, prompt_ids)))  # each once, in order
-    rows = [prompts.index(tuple(ids)) for ids in prompt_ids]  # of each candidate
-    padded = pad_rows(prompts, generate_kwargs.get("pad_token_id") or 0, device)
-    prefix = shared_prefix(model, **padded, rows=rows, generate_kwargs=generate_kwargs)
-    inputs = {name: tensor[rows] for name, tensor in padded.items()}
-    method = ScoredDecoding(head, seeds=seeds, with_logprobs=True, **kept)
-    result = model.generate(
-        **inputs,
-        **prefix,
-        **{**generate_kwargs, "num_return_sequences": 1, "custom_generate": method},
-    )
-    return candidates_of(result, tokenizer, inputs["input_ids"].shape[1])

@@ -20,6 +20,7 @@ from swift_bon.generation.stopping import FinishTracker
 from swift_bon.generation.token_scores import TokenRecorder
 from swift_bon.models.capture import Capture
 from swift_bon.models.identity import check_head_fits
+from swift_bon.models.prefix import can_share, share_prefill
 from swift_kernels import RewardHead, RunningScore
 
 
@@ -48,18 +49,22 @@ class ScoredDecoding:
         with_logprobs: keep the mean log-probability of each candidate too.
         confidence_window: keep all free scores, with groups of so many tokens.
         with_token_scores: keep the reward and the gate of each token.
+        prompt_rows: for each candidate the number of its prompt, whose prefill is then run once
+            and shared; None runs it for each candidate. Whether a model shares must be proven.
     """
 
     def __init__(
         self,
         head: RewardHead | None,
         *,
+        prompt_rows: list[int] | None = None,
         seeds: list[int] | None = None,
         with_logprobs: bool = False,
         confidence_window: int | None = None,
         with_token_scores: bool = False,
     ):
         self.head = head
+        self.prompt_rows = prompt_rows
         self.seeds = seeds
         self.with_logprobs = with_logprobs or confidence_window is not None
         self.confidence_window = confidence_window
@@ -90,6 +95,7 @@ class ScoredDecoding:
             sampler = CandidateSampler(self.seeds)
             processors.append(sampler)
             generation_config.do_sample = False  # one token is left: the largest is the sampled one
+        model_kwargs = self._share_prefill(model, input_ids, generation_config, model_kwargs)
         on_token = None if confidence is None else confidence.add
         tracker = FinishTracker(stopping_criteria, num_candidates, input_ids.device, on_token)
 
@@ -113,6 +119,19 @@ class ScoredDecoding:
         token_scores = None if recorder is None else recorder.token_scores()
         scores = None if running is None else running.scores()
         return DecodedCandidates(output, scores, tracker.num_tokens, free_scores, token_scores)
+
+    def _share_prefill(
+        self, model, input_ids: Tensor, generation_config: GenerationConfig, model_kwargs: dict
+    ) -> dict:
+        rows = self.prompt_rows
+        if (
+            rows is None
+            or len(set(rows)) == len(rows)
+            or generation_config.prefill_chunk_size
+            or not can_share(model, model_kwargs)
+        ):
+            return model_kwargs
+        return share_prefill(model, input_ids, rows, model_kwargs) or model_kwargs
 
 
 def _on(head: RewardHead, device: torch.device) -> RewardHead:

@@ -1,19 +1,22 @@
 """One forward over stored candidates: the hidden states of their responses, token-packed."""
 
+import contextlib
 import functools
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import Cache, PreTrainedModel
 
 from swift_bon.candidates.records import PromptCandidates
 from swift_bon.models.capture import Capture
-from swift_bon.models.identity import embedding_matrix
+from swift_bon.models.identity import embedding_matrix, num_hidden_layers
 from swift_bon.models.memory import run_or_free
-from swift_bon.models.padding import pad_rows
-from swift_bon.models.prefix import shared_prefix
+from swift_bon.models.padding import pad_rows, position_ids
+from swift_bon.models.prefix import CACHE_ARGUMENT, find_cache, repeat_cache
+from swift_bon.models.proofs import MODEL_ERRORS, agree, proven
+from swift_bon.models.wrappers import bare_model, learns_prompts
 
 
 class Response(NamedTuple):
@@ -116,36 +119,111 @@ def response_states(
 
 @torch.no_grad()
 def _forward(
-    model: PreTrainedModel,
-    rendered: Sequence[list[int]],
+    model: Any,
+    rendered: Sequence[Sequence[int]],
     responses: Sequence[Response],
     layers: Sequence[int],
     pad_id: int,
 ) -> tuple[Tensor, ...]:
     """L tensors `[tokens, H]` of the scored tokens, one response after the other."""
-    device = embedding_matrix(model).device
-    prompts = sorted({response.prompt for response in responses})
-    rows = [prompts.index(response.prompt) for response in responses]
-    padded = pad_rows([rendered[prompt] for prompt in prompts], pad_id, device)
     token_ids = [response.token_ids for response in responses]
+    prompts = [rendered[response.prompt] for response in responses]
+    run = _run_shared if proven(model, _shares_prompts) else _run_whole
+    states = run(model, prompts, token_ids, layers, pad_id)
+    counts = torch.tensor([response.num_scored for response in responses], dtype=torch.int64)
+    scored = torch.arange(states[0].shape[1], dtype=torch.int64)[None] < counts[:, None]  # [N, T]
+    return tuple(layer[scored.to(layer.device)] for layer in states)
+
+
+def _run_shared(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    token_ids: Sequence[Sequence[int]],
+    layers: Sequence[int],
+    pad_id: int,
+) -> tuple[Tensor, ...]:
+    """The states of responses, L tensors `[N, T, H]`, right-padded; each prompt runs once.
+
+    It is the decoder that runs, not what stands around it: whether that is right must be proven.
+    """
+    bare = bare_model(model)
+    decoder, device = bare.get_decoder(), embedding_matrix(bare).device
+    once = list(dict.fromkeys(map(tuple, prompts)))
+    rows = [once.index(tuple(ids)) for ids in prompts]
+    padded = pad_rows(once, pad_id, device)
     response_ids = pad_rows(token_ids, pad_id, device, "right")["input_ids"]
-    length = response_ids.shape[1]
-    prompt_mask = padded["attention_mask"][rows]  # [N, T]
-    mask = torch.cat([prompt_mask, prompt_mask.new_ones(len(rows), length)], dim=1)
+    mask = padded["attention_mask"][rows]  # [N, T]
+    mask = torch.cat([mask, torch.ones_like(response_ids)], dim=1)
     input_ids = torch.cat([padded["input_ids"][rows], response_ids], dim=1)
-    prefix = shared_prefix(model, **padded, rows=rows, generate_kwargs={})
-    num_cached = prompt_mask.shape[1] - 1 if prefix else 0
-    position_ids = (mask.cumsum(dim=1) - 1).clamp(min=0)
+    filled = _fill_prompts(decoder, **padded, rows=rows)
+    start = padded["input_ids"].shape[1] - 1 if filled else 0
     captured: list[tuple[Tensor, ...]] = []
-    with Capture(model, captured.append, layers=layers):
-        model.get_decoder()(
-            input_ids=input_ids[:, num_cached:],
+    with Capture(bare, captured.append, layers=layers):
+        decoder(
+            input_ids=input_ids[:, start:],
             attention_mask=mask,
-            position_ids=position_ids[:, num_cached:],
-            use_cache=bool(prefix),
-            **prefix,
+            position_ids=position_ids(mask)[:, start:],
+            use_cache=bool(filled),
+            **filled,
         )
-    num_scored = [response.num_scored for response in responses]
-    counts = torch.tensor(num_scored, dtype=torch.int64, device="cpu")
-    scored = torch.arange(length, dtype=torch.int64, device="cpu") < counts[:, None]  # [N, T]
-    return tuple(layer[:, -length:][scored.to(layer.device)] for layer in captured[0])
+    return tuple(layer[:, -response_ids.shape[1] :] for layer in captured[0])
+
+
+def _fill_prompts(
+    decoder: Any, input_ids: Tensor, attention_mask: Tensor, rows: list[int]
+) -> dict[str, Cache]:
+    """The cache, by name, of all but the last token of each prompt, a row for each response."""
+    if input_ids.shape[1] < 2 or len(rows) == len(input_ids):
+        return {}
+    mask = attention_mask[:, :-1]
+    positions = position_ids(mask)
+    outputs = decoder(
+        input_ids=input_ids[:, :-1], attention_mask=mask, position_ids=positions, use_cache=True
+    )
+    return {CACHE_ARGUMENT: repeat_cache(find_cache(outputs), rows, input_ids.device)}
+
+
+def _run_whole(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    token_ids: Sequence[Sequence[int]],
+    layers: Sequence[int],
+    pad_id: int,
+) -> tuple[Tensor, ...]:
+    """As `_run_shared`, by the model as it was given: nothing before a prompt, nothing shared."""
+    bare = bare_model(model)
+    device = embedding_matrix(bare).device
+    pairs = list(zip(prompts, token_ids, strict=True))
+    inputs = pad_rows([[*prompt, *ids] for prompt, ids in pairs], pad_id, device, "right")
+    captured: list[tuple[Tensor, ...]] = []
+    with Capture(bare, captured.append, layers=layers):
+        model(**inputs, use_cache=False)
+    length = max(map(len, token_ids))
+    starts = torch.tensor([len(prompt) for prompt in prompts], dtype=torch.int64)
+    taken = starts[:, None] + torch.arange(length, dtype=torch.int64)  # [N, T]
+    taken = taken.clamp(max=inputs["input_ids"].shape[1] - 1)
+    rows = torch.arange(len(prompts), dtype=torch.int64)[:, None]
+    states = []
+    for layer in captured[0]:
+        learned = layer.shape[1] - inputs["input_ids"].shape[1]  # tokens that an adapter put first
+        states.append(layer[rows.to(layer.device), taken.to(layer.device) + learned])
+    return tuple(states)
+
+
+def _shares_prompts(model: Any) -> bool:
+    """Whether both ways of running a model give the same states, on short texts."""
+    bare = bare_model(model)
+    if bare.training or learns_prompts(model) or bare._is_stateful:
+        return False
+    ids = [number % len(embedding_matrix(bare)) for number in range(1, 80, 7)]
+    prompts, responses = [ids[:2], ids[:2], ids[2:9]], [ids[9:], ids[7:9], ids[3:6]]
+    layers = range(num_hidden_layers(bare) + 1)
+    with contextlib.suppress(*MODEL_ERRORS):
+        shared = _run_shared(model, prompts, responses, layers, 0)
+        whole = _run_whole(model, prompts, responses, layers, 0)
+        return all(
+            agree(mine[row, : len(ids)], other[row, : len(ids)], bare.dtype)
+            for mine, other in zip(shared, whole, strict=True)
+            for row, ids in enumerate(responses)
+        )
+    return False

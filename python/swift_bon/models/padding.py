@@ -27,3 +27,8 @@ def pad_rows(
         "input_ids": input_ids.to(device),
         "attention_mask": pad_sequence(ones, True, 0, side).to(device),
     }
+
+
+def position_ids(attention_mask: Tensor) -> Tensor:
+    """Of left-padded rows, `[N, T]`, as `generate` makes them where it does."""
+    return (attention_mask.cumsum(dim=-1) - 1).clamp(min=0)

@@ -20,3 +20,16 @@ def bare_model(model: Any) -> Any:
         else:
             return model
     return model
+
+
+def uncompiled_model(model: Any) -> Any:
+    """The model inside of `torch.compile(model)`, whose `generate` runs that one anyway."""
+    while isinstance(model, OptimizedModule):
+        model = model._orig_mod
+    return model
+
+
+def learns_prompts(model: Any) -> bool:
+    """Whether PEFT puts learned tokens or keys before each prompt, outside of the bare model."""
+    config = getattr(uncompiled_model(model), "active_peft_config", None)
+    return bool(getattr(config, "is_prompt_learning", False))

@@ -1,0 +1,148 @@
+"""Candidates batch by batch: which may stand together, and how a batch is run."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from torch import Tensor
+from transformers import LogitsProcessorList, StoppingCriteriaList
+from transformers.generation import logits_process
+
+from swift_bon.generation.batch_proof import prove_batches
+from swift_bon.generation.results import Candidate, candidates_of
+from swift_bon.generation.scored_decoding import ScoredDecoding
+from swift_bon.models.identity import embedding_matrix
+from swift_bon.models.padding import pad_rows, position_ids
+from swift_kernels import RewardHead
+
+Pair = tuple[int, int]  # number of the prompt, number of its candidate
+
+BLIND_TO_PADDING = (  # they look at the logits alone, or at new tokens alone
+    "TemperatureLogitsWarper",
+    "TopKLogitsWarper",
+    "TopPLogitsWarper",
+    "TopHLogitsWarper",
+    "MinPLogitsWarper",
+    "TypicalLogitsWarper",
+    "EpsilonLogitsWarper",
+    "EtaLogitsWarper",
+    "LogitNormalization",
+    "InfNanRemoveLogitsProcessor",
+    "SuppressTokensLogitsProcessor",
+    "SuppressTokensAtBeginLogitsProcessor",
+    "MinNewTokensLengthLogitsProcessor",
+    "ForcedEOSTokenLogitsProcessor",
+)
+
+
+class Kept(NamedTuple):
+    """What is kept of each candidate, besides its score: see `sample_candidates`."""
+
+    confidence_window: int | None = None
+    with_token_scores: bool = False
+
+
+class Batches:
+    """The candidates of some prompts, a batch at a time.
+
+    Prompts of unequal length stand in one batch only where padding changes nothing: where that is
+    proven of the model, and where no logits processor of `generate` may see the padding. One of the
+    caller's own gets the padded prompts.
+    Where the model reads more than text, a batch is of one prompt, whose inputs `generate` expands.
+
+    Args:
+        prompt_ids: token ids of each prompt.
+        generate_kwargs: complete, for `generate`.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        prompt_ids: Sequence[Sequence[int]],
+        head: RewardHead | None,
+        kept: Kept,
+        generate_kwargs: Mapping[str, Any],
+    ):
+        self.model, self.tokenizer, self.head, self.kept = model, tokenizer, head, kept
+        self.prompt_ids = [tuple(ids) for ids in prompt_ids]
+        self.generate_kwargs = dict(generate_kwargs)
+        self.proof = prove_batches(model)
+        if not self.proof.keeps_cache:
+            self.generate_kwargs["use_cache"] = False
+        self.has_inputs = any(isinstance(value, Tensor) for value in generate_kwargs.values())
+        lengths = set(map(len, self.prompt_ids))
+        self.pads = self.proof.pads and (
+            self.has_inputs or len(lengths) < 2 or not self._sees_padding()
+        )
+
+    def take(self, pairs: Sequence[Pair], batch_size: int) -> list[Pair]:
+        """The next batch: those of `pairs` that may stand beside the first one, in order."""
+        return [pair for pair in pairs if self._kind(pair) == self._kind(pairs[0])][:batch_size]
+
+    def _kind(self, pair: Pair) -> int:
+        if self.has_inputs:
+            return pair[0]
+        return 0 if self.pads else len(self.prompt_ids[pair[0]])
+
+    def sample(self, batch: Sequence[Pair], seeds: list[int]) -> list[Candidate]:
+        """Candidates of a batch that `take` gave, each from the random stream of its seed."""
+        of_candidates = [self.prompt_ids[prompt] for prompt, _ in batch]
+        prompts = list(dict.fromkeys(of_candidates))  # each once, in order
+        rows = [prompts.index(ids) for ids in of_candidates]
+        inputs = self._inputs(prompts)
+        method = ScoredDecoding(
+            self.head,
+            seeds=seeds,
+            with_logprobs=True,
+            prompt_rows=rows if self.proof.shares else None,
+            **self.kept._asdict(),
+        )
+        num_expanded = len(batch) if self.has_inputs else 1
+        if not self.has_inputs:
+            inputs = {name: tensor[rows] for name, tensor in inputs.items()}
+        result = self._generate(inputs, method, num_expanded)
+        return candidates_of(result, self.tokenizer, inputs["input_ids"].shape[1])
+
+    def _inputs(self, prompts: Sequence[Sequence[int]]) -> dict[str, Tensor]:
+        device = embedding_matrix(self.model).device
+        inputs = pad_rows(prompts, self.generate_kwargs.get("pad_token_id") or 0, device)
+        if self.proof.needs_position_ids:
+            inputs["position_ids"] = position_ids(inputs["attention_mask"])
+        return inputs
+
+    def _generate(self, inputs: dict[str, Tensor], method: Any, num_return_sequences: int) -> Any:
+        options = {"num_return_sequences": num_return_sequences, "custom_generate": method}
+        return self.model.generate(**inputs, **{**self.generate_kwargs, **options})
+
+    def _sees_padding(self) -> bool:
+        asked = _Asked()
+        by_length = sorted(self.prompt_ids, key=len)
+        self._generate(self._inputs([by_length[0], by_length[-1]]), asked, 1)
+        return any(map(_may_see_padding, asked.processors))
+
+
+class _Asked:
+    """A decoding method that writes nothing: what would `generate` process logits with?"""
+
+    def __init__(self) -> None:
+        self.processors: list[Any] = []
+
+    def __call__(
+        self,
+        model: Any,
+        input_ids: Tensor,
+        logits_processor: LogitsProcessorList,
+        stopping_criteria: StoppingCriteriaList,
+        generation_config: Any,
+        **model_kwargs: Any,
+    ) -> Tensor:
+        self.processors = [*logits_processor]
+        return input_ids
+
+
+def _may_see_padding(processor: Any) -> bool:
+    # newer versions tell the repetition penalty how much of each prompt is padding
+    is_told = isinstance(getattr(processor, "prompt_ignore_length", None), Tensor)
+    kind = type(processor)
+    is_blind = kind.__name__ in BLIND_TO_PADDING or is_told
+    return kind.__module__ == logits_process.__name__ and not is_blind
