@@ -7,7 +7,7 @@ from transformers.generation.configuration_utils import GenerationMode
 from transformers.generation.streamers import BaseStreamer
 
 from swift_bon.models.identity import check_decoder_only
-from swift_bon.models.prefix import find_cache
+from swift_bon.models.prefix import CACHE_NAMES, find_cache
 from swift_kernels import RewardHead
 
 SCORED_MODES = (GenerationMode.SAMPLE, GenerationMode.GREEDY_SEARCH)
@@ -24,6 +24,11 @@ UNSCORABLE = {
     "dola_layers": "DoLa decoding is not plain sampling",
     "guidance_scale": "classifier-free guidance runs the model twice for each token",
 }
+SET_BY_US = (
+    *("custom_generate", "inputs", "input_ids", "inputs_embeds", "attention_mask", "position_ids"),
+    *("token_type_ids", "tokenizer"),
+    *(*CACHE_NAMES, "cache_position", "cache_params"),
+)
 OFF_AT_ONE = ("num_beams", "num_beam_groups", "guidance_scale")
 
 
@@ -42,9 +47,9 @@ def check_generate_kwargs(generate_kwargs: dict[str, Any]) -> None:
     for name, value in generate_kwargs.items():
         if name in UNSCORABLE and _is_on(name, value):
             refuse(name, value)
-    for name in ("custom_generate", "inputs", "input_ids", "attention_mask", "tokenizer"):
-        if name in generate_kwargs:
-            raise ValueError(f"{name} is set by best_of_n itself; leave it out")
+    for name in SET_BY_US:
+        if generate_kwargs.get(name) is not None:
+            raise ValueError(f"{name} is set by best_of_n itself, for each batch; leave it out")
     max_length = generate_kwargs.get("max_length")
     config = generate_kwargs.get("generation_config")
     if generate_kwargs.get("max_new_tokens", getattr(config, "max_new_tokens", None)) is None:

@@ -126,10 +126,12 @@ def _forward(
     pad_id: int,
 ) -> tuple[Tensor, ...]:
     """L tensors `[tokens, H]` of the scored tokens, one response after the other."""
+    numbers = sorted({response.prompt for response in responses})
+    rows = [numbers.index(response.prompt) for response in responses]
+    prompts = [rendered[number] for number in numbers]
     token_ids = [response.token_ids for response in responses]
-    prompts = [rendered[response.prompt] for response in responses]
     run = _run_shared if proven(model, _shares_prompts) else _run_whole
-    states = run(model, prompts, token_ids, layers, pad_id)
+    states = run(model, prompts, rows, token_ids, layers, pad_id)
     counts = torch.tensor([response.num_scored for response in responses], dtype=torch.int64)
     scored = torch.arange(states[0].shape[1], dtype=torch.int64)[None] < counts[:, None]  # [N, T]
     return tuple(layer[scored.to(layer.device)] for layer in states)
@@ -138,6 +140,7 @@ def _forward(
 def _run_shared(
     model: Any,
     prompts: Sequence[Sequence[int]],
+    rows: list[int],
     token_ids: Sequence[Sequence[int]],
     layers: Sequence[int],
     pad_id: int,
@@ -145,12 +148,14 @@ def _run_shared(
     """The states of responses, L tensors `[N, T, H]`, right-padded; each prompt runs once.
 
     It is the decoder that runs, not what stands around it: whether that is right must be proven.
+
+    Args:
+        prompts: `[P]`; rows: for each response the number of its prompt, `[N]`.
+        token_ids: of each response.
     """
     bare = bare_model(model)
     decoder, device = bare.get_decoder(), embedding_matrix(bare).device
-    once = list(dict.fromkeys(map(tuple, prompts)))
-    rows = [once.index(tuple(ids)) for ids in prompts]
-    padded = pad_rows(once, pad_id, device)
+    padded = pad_rows(prompts, pad_id, device)
     response_ids = pad_rows(token_ids, pad_id, device, "right")["input_ids"]
     mask = padded["attention_mask"][rows]  # [N, T]
     mask = torch.cat([mask, torch.ones_like(response_ids)], dim=1)
@@ -177,15 +182,18 @@ def _fill_prompts(
         return {}
     mask = attention_mask[:, :-1]
     positions = position_ids(mask)
-    outputs = decoder(
-        input_ids=input_ids[:, :-1], attention_mask=mask, position_ids=positions, use_cache=True
+    cache = find_cache(
+        decoder(
+            input_ids=input_ids[:, :-1], attention_mask=mask, position_ids=positions, use_cache=True
+        )
     )
-    return {CACHE_ARGUMENT: repeat_cache(find_cache(outputs), rows, input_ids.device)}
+    return {} if cache is None else {CACHE_ARGUMENT: repeat_cache(cache, rows, input_ids.device)}
 
 
 def _run_whole(
     model: Any,
     prompts: Sequence[Sequence[int]],
+    rows: list[int],
     token_ids: Sequence[Sequence[int]],
     layers: Sequence[int],
     pad_id: int,
@@ -193,20 +201,20 @@ def _run_whole(
     """As `_run_shared`, by the model as it was given: nothing before a prompt, nothing shared."""
     bare = bare_model(model)
     device = embedding_matrix(bare).device
-    pairs = list(zip(prompts, token_ids, strict=True))
-    inputs = pad_rows([[*prompt, *ids] for prompt, ids in pairs], pad_id, device, "right")
+    texts = [[*prompts[row], *ids] for row, ids in zip(rows, token_ids, strict=True)]
+    inputs = pad_rows(texts, pad_id, device, "right")
     captured: list[tuple[Tensor, ...]] = []
     with Capture(bare, captured.append, layers=layers):
         model(**inputs, use_cache=False)
     length = max(map(len, token_ids))
-    starts = torch.tensor([len(prompt) for prompt in prompts], dtype=torch.int64)
+    starts = torch.tensor([len(prompts[row]) for row in rows], dtype=torch.int64)
     taken = starts[:, None] + torch.arange(length, dtype=torch.int64)  # [N, T]
     taken = taken.clamp(max=inputs["input_ids"].shape[1] - 1)
-    rows = torch.arange(len(prompts), dtype=torch.int64)[:, None]
+    each = torch.arange(len(rows), dtype=torch.int64)[:, None]
     states = []
     for layer in captured[0]:
         learned = layer.shape[1] - inputs["input_ids"].shape[1]  # tokens that an adapter put first
-        states.append(layer[rows.to(layer.device), taken.to(layer.device) + learned])
+        states.append(layer[each.to(layer.device), taken.to(layer.device) + learned])
     return tuple(states)
 
 
@@ -216,11 +224,11 @@ def _shares_prompts(model: Any) -> bool:
     if bare.training or learns_prompts(model) or bare._is_stateful:
         return False
     ids = [number % len(embedding_matrix(bare)) for number in range(1, 80, 7)]
-    prompts, responses = [ids[:2], ids[:2], ids[2:9]], [ids[9:], ids[7:9], ids[3:6]]
+    prompts, rows, responses = [ids[:2], ids[2:9]], [0, 0, 1], [ids[9:], ids[7:9], ids[3:6]]
     layers = range(num_hidden_layers(bare) + 1)
     with contextlib.suppress(*MODEL_ERRORS):
-        shared = _run_shared(model, prompts, responses, layers, 0)
-        whole = _run_whole(model, prompts, responses, layers, 0)
+        shared = _run_shared(model, prompts, rows, responses, layers, 0)
+        whole = _run_whole(model, prompts, rows, responses, layers, 0)
         return all(
             agree(mine[row, : len(ids)], other[row, : len(ids)], bare.dtype)
             for mine, other in zip(shared, whole, strict=True)
