@@ -78,8 +78,10 @@ class _Probe:
         self, model, input_ids, logits_processor, stopping_criteria, generation_config, **kwargs
     ) -> Tensor:
         self.model, self.generation_config = model, generation_config
+        if kwargs.get("use_cache") and not self._keeps_cache(input_ids, kwargs):
+            self.proof = self.proof._replace(keeps_cache=False)
+            kwargs |= {"use_cache": False, **{name: None for name in CACHE_NAMES if name in kwargs}}
         if model.training:  # two runs differ by dropout
-            self.proof = self.proof._replace(keeps_cache=self._keeps_cache(input_ids, kwargs))
             return input_ids
         alone = self._run(input_ids[:1, PADDING:], take_tokens(kwargs, [0], slice(PADDING, None)))
         whole = self._run(input_ids[1:], take_tokens(kwargs, [1], slice(None)))
@@ -97,7 +99,8 @@ class _Probe:
         return input_ids
 
     def _keeps_cache(self, input_ids: Tensor, kwargs: dict[str, Any]) -> bool:
-        outputs = self.model._prefill(input_ids, self.generation_config, dict(kwargs))
+        kwargs = _with_new_cache(kwargs)
+        outputs = self.model._prefill(input_ids, self.generation_config, kwargs)
         caches = [cache for cache in map(find_cache, (kwargs, outputs)) if cache is not None]
         return not caches or any(map(_is_filled, caches))
 
@@ -118,10 +121,7 @@ class _Probe:
 
     def _run(self, input_ids: Tensor, kwargs: dict[str, Any]) -> Tensor:
         """Logits of the first and the second new token, `[N, 2, V]`."""
-        kwargs = dict(kwargs)
-        for name in CACHE_NAMES:  # an empty one is used again
-            if kwargs.get(name) is not None and not _is_filled(kwargs[name]):
-                kwargs[name] = copy.deepcopy(kwargs[name])
+        kwargs = _with_new_cache(kwargs)
         outputs = self.model._prefill(input_ids, self.generation_config, kwargs)
         first = outputs.logits[:, -1]
         kwargs = self.model._update_model_kwargs_for_generation(outputs, kwargs)
@@ -131,6 +131,13 @@ class _Probe:
         )
         second = self.model(**inputs, return_dict=True).logits[:, -1]
         return torch.stack([first, second], dim=1)
+
+
+def _with_new_cache(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The same arguments, where the cache is empty with another one: it will be used again."""
+    caches = {name: kwargs[name] for name in CACHE_NAMES if kwargs.get(name) is not None}
+    new = {name: copy.deepcopy(cache) for name, cache in caches.items() if not _is_filled(cache)}
+    return {**kwargs, **new}
 
 
 def _is_filled(cache: Cache) -> bool:

@@ -49,7 +49,7 @@ def check_generate_kwargs(generate_kwargs: dict[str, Any]) -> None:
             refuse(name, value)
     for name in SET_BY_US:
         if generate_kwargs.get(name) is not None:
-            raise ValueError(f"{name} is set by best_of_n itself, for each batch; leave it out")
+            raise ValueError(f"{name} is set by best_of_n itself; leave it out")
     max_length = generate_kwargs.get("max_length")
     config = generate_kwargs.get("generation_config")
     if generate_kwargs.get("max_new_tokens", getattr(config, "max_new_tokens", None)) is None:
