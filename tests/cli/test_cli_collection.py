@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from cli_cases import save_model_and_head
 from swift_bon.candidates.files import read_candidates, read_header
 from swift_bon.cli import app
-from tiny_models import EOS
+from tiny_models import CHAT_TEMPLATE, EOS, VOCAB, tiny_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,40 @@ def test_token_scores_are_stored_by_default(run, folder, tmp_path):
     last_json(run("collect", path, "--limit", 1, "-n", 2, "--head", folder / "head"))
     assert all(c.token_scores is not None for p in read_candidates(path) for c in p.candidates)
     assert read_header(path)["sampling"]["max_new_tokens"] == 24
+
+
+def test_arguments_of_the_chat_template(tmp_path):
+    save_model_and_head(tmp_path)
+    template = "{% if enable_thinking %}T{% endif %}" + CHAT_TEMPLATE
+    tiny_tokenizer(template).save_pretrained(tmp_path / "model")
+    arguments = ("--chat-template-kwargs", '{"enable_thinking": true}')
+    common = ("--model", tmp_path / "model", *arguments)
+
+    def ids(*command):
+        result = CliRunner().invoke(app, [str(part) for part in (*command, *common)])
+        assert result.exit_code == 0, result.output
+        (prompt,) = read_candidates(command[-1])
+        assert read_header(command[-1])["chat_template_kwargs"] == {"enable_thinking": True}
+        return prompt.prompt_token_ids
+
+    rollout = {"prompt": "p", "reference": "b", "completions": ["b"], "correctness": [1]}
+    (tmp_path / "theirs.json").write_text(json.dumps([rollout]))
+    thinking = VOCAB["T"]
+    short = ("--limit", 1, "-n", 2, "--max-new-tokens", 3)
+    assert ids("collect", *short, tmp_path / "a.jsonl")[0] == thinking
+    imported = ("import", tmp_path / "theirs.json", "--task", "own", tmp_path / "b.jsonl")
+    assert ids(*imported)[0] == thinking
+    for command in ("generate", "inspect"):
+        parts = (command, "p", "-n", 2, "--head", tmp_path / "head", *common)
+        output = ("--output", tmp_path / "p.html") if command == "inspect" else ()
+        result = CliRunner().invoke(app, [*map(str, (*parts, *output))])
+        assert result.exit_code == 0, result.output
+        refused = [*map(str, parts[:-1]), "{tools}"]
+        result = CliRunner().invoke(app, refused)
+        assert result.exit_code == 1
+        assert "--chat-template-kwargs is '{tools}', expected a JSON object" in result.output
+        refused[-1] = '{"tokenize": false}'
+        assert "chat_template_kwargs has 'tokenize'" in CliRunner().invoke(app, refused).output
 
 
 def test_import(run, folder, tmp_path):

@@ -1,6 +1,9 @@
 """Templates and tokenizers as models have them, for the tests of what is rendered."""
 
+import datetime
+
 from transformers import PreTrainedTokenizerFast
+from transformers.utils import chat_template_utils
 
 from tiny_models import CHAT_TEMPLATE, tiny_tokenizer
 
@@ -79,3 +82,14 @@ def text_of(tokenizer, ids: list[int]) -> str:
 
 def turn(content, role: str = "user") -> dict:
     return {"role": role, "content": content}
+
+
+def set_day(monkeypatch, day: int) -> None:
+    """The clock that templates read: a day of March 2031."""
+
+    class Frozen(datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2031, 3, day, 12, tzinfo=tz)
+
+    monkeypatch.setattr(chat_template_utils, "datetime", Frozen)

@@ -1,24 +1,13 @@
 """Candidates on disk: JSON lines, one prompt a line, and a header file beside them."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from swift_bon.candidates.records import (
-    PromptCandidates,
-    PromptLabels,
-    StoredCandidate,
-    TokenScores,
-)
+from swift_bon.candidates.lines import parse_line, to_line
+from swift_bon.candidates.records import PromptCandidates, PromptLabels
 from swift_bon.storage import append_lines, whole_file, write_whole
-
-PROMPT_FIELDS = ("id", "prompt", "reference", "candidates")
-CANDIDATE_FIELDS = ("text", "token_ids", "correct", "scores", "answer", "token_scores")
-TOKEN_FIELDS = ("lengths", "rewards", "gates")
-LARGEST_BITS = 1023  # of a whole number as a score: more than a float can hold
-OPTIONAL = {"reference", "answer", "scores", "token_scores"}
 
 
 def header_path(path: Path) -> Path:
@@ -109,7 +98,7 @@ def iterate_candidates(path: str | Path, end: int | None = None) -> Iterator[Pro
             end = None if end is None else end - len(line)
             if end is not None and end < 0:
                 return
-            prompt = _parse_line(line, f"line {number} of {path}")
+            prompt = parse_line(line, f"line {number} of {path}")
             if prompt.id in seen:
                 raise ValueError(f"line {number} of {path}: id {prompt.id!r} comes twice")
             seen.add(prompt.id)
@@ -125,121 +114,14 @@ def check_file(path: Path) -> Path:
 
 
 def append_candidates(path: Path, prompts: list[PromptCandidates]) -> None:
-    append_lines(path, [_to_line(prompt) for prompt in prompts])
+    append_lines(path, [to_line(prompt) for prompt in prompts])
 
 
 def replace_candidates(path: Path, prompts: Iterable[PromptCandidates]) -> None:
     """Write a file anew, as a whole; the prompts may be read from the old one meanwhile."""
     with whole_file(path) as file:
         for prompt in prompts:
-            file.write(_to_line(prompt).encode())
-
-
-def _parse_line(line: bytes, where: str) -> PromptCandidates:
-    try:
-        record = json.loads(line)
-    except ValueError as error:
-        if not line.endswith(b"\n"):
-            raise ValueError(
-                f"{where} has no end: the run that writes it goes on, or was killed; wait for it, "
-                "or run it again"
-            ) from error
-        raise ValueError(f"{where} is not a prompt with candidates: {error}") from error
-    fields = _check_fields(record, PROMPT_FIELDS, "the prompt", where)
-    if not isinstance(fields["candidates"], list):
-        raise ValueError(f"{where} is not a prompt with candidates: they are not a list")
-    candidates = [
-        _parse_candidate(candidate, f"candidate {number}", where)
-        for number, candidate in enumerate(fields["candidates"])
-    ]
-    prompt = PromptCandidates(**{"reference": "", **fields, "candidates": candidates})
-    if not candidates:
-        raise ValueError(f"{where} has no candidates")
-    if not all(isinstance(text, str) for text in (prompt.id, prompt.prompt, prompt.reference)):
-        raise ValueError(f"{where}: id, prompt and reference are not all strings")
-    return prompt
-
-
-def _parse_candidate(record: object, what: str, where: str) -> StoredCandidate:
-    fields = _check_fields(record, CANDIDATE_FIELDS, what, where)
-    token_scores = fields.get("token_scores")
-    candidate = StoredCandidate(**{**fields, "token_scores": None})
-    if (
-        not isinstance(candidate.correct, bool)
-        or not isinstance(candidate.token_ids, list)
-        or not set(map(type, candidate.token_ids)) <= {int}
-    ):
-        raise ValueError(f"{where}: correct is not true or false, or token_ids not integers")
-    if not isinstance(candidate.text, str) or not isinstance(candidate.answer, str | None):
-        raise ValueError(f"{where}: text or answer of {what} is not a string")
-    if not isinstance(candidate.scores, dict) or not all(
-        type(value) is float or (type(value) is int and value.bit_length() <= LARGEST_BITS)
-        for value in candidate.scores.values()
-    ):
-        raise ValueError(f"{where}: scores are not all numbers")
-    if token_scores is None:
-        return candidate
-    parsed = _parse_token_scores(token_scores, candidate, what, where)
-    return replace(candidate, token_scores=parsed)
-
-
-def _parse_token_scores(
-    record: object, candidate: StoredCandidate, what: str, where: str
-) -> TokenScores:
-    what = f"token_scores of {what}"
-    tokens = TokenScores(**_check_fields(record, TOKEN_FIELDS, what, where))
-    num_tokens = len(candidate.token_ids)
-    values = (tokens.lengths, tokens.rewards, tokens.gates)
-    if not all(isinstance(row, list) and len(row) == num_tokens for row in values):
-        raise ValueError(f"{where}: {what} are not {num_tokens} a list, as many as token_ids")
-    numbers = {int, float, type(None)}
-    if not set(map(type, tokens.rewards)) | set(map(type, tokens.gates)) <= numbers:
-        raise ValueError(f"{where}: rewards or gates in {what} are not numbers or null")
-    if (
-        not set(map(type, tokens.lengths)) <= {int}
-        or min(tokens.lengths, default=0) < 0
-        or sum(tokens.lengths) != len(candidate.text)
-    ):
-        raise ValueError(f"{where}: lengths in {what} do not add up to the text's")
-    return tokens
-
-
-def _check_fields(record: object, fields: Collection[str], what: str, where: str) -> dict[str, Any]:
-    """A JSON object has its fields and no others."""
-    if not isinstance(record, dict):
-        raise ValueError(f"{where} is not a prompt with candidates: {what} is not an object")
-    missing = [name for name in fields if name not in record and name not in OPTIONAL]
-    faults = [f"has no {name!r}" for name in missing]
-    faults += [f"has an unknown {name!r}" for name in record if name not in fields]
-    if faults:
-        raise ValueError(
-            f"{where} is not a prompt with candidates: {what} {' and '.join(faults)}; expected "
-            f"{', '.join(fields)}"
-        )
-    return record
-
-
-def _to_line(prompt: PromptCandidates) -> str:
-    record = {
-        "id": prompt.id,
-        "prompt": prompt.prompt,
-        "reference": prompt.reference,
-        "candidates": [_to_record(candidate) for candidate in prompt.candidates],
-    }
-    return json.dumps(record, ensure_ascii=False) + "\n"
-
-
-def _to_record(candidate: StoredCandidate) -> dict[str, Any]:
-    record = {
-        "text": candidate.text,
-        "token_ids": candidate.token_ids,
-        "correct": candidate.correct,
-        "scores": candidate.scores,
-        "answer": candidate.answer,
-    }
-    if candidate.token_scores is not None:
-        record["token_scores"] = vars(candidate.token_scores)
-    return record
+            file.write(to_line(prompt).encode())
 
 
 def check_has_prompts(prompts: Sequence, path: str | Path) -> None:

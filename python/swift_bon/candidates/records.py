@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from swift_bon.storage import short_digest
 
@@ -47,11 +47,15 @@ class PromptCandidates:
     prompt: str
     reference: str
     candidates: list[StoredCandidate]
+    prompt_token_ids: list[int] | None = None  # as the model read it; None: in files of 0.2
 
     @property
     def digest(self) -> str:
         """Of all that hidden states depend on: the prompt and the token ids. Not of the labels."""
-        return short_digest(json.dumps([self.prompt, [c.token_ids for c in self.candidates]]))
+        parts: list[Any] = [self.prompt, [c.token_ids for c in self.candidates]]
+        if self.prompt_token_ids is not None:
+            parts.append(self.prompt_token_ids)
+        return short_digest(json.dumps(parts))
 
     @property
     def prompt_digest(self) -> str:

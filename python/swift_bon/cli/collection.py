@@ -2,12 +2,20 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from swift_bon import cli, collection, models
-from swift_bon.cli.options import Json, Model, Progress, Samples, Seed
+from swift_bon.cli.options import (
+    Json,
+    Model,
+    Progress,
+    Samples,
+    Seed,
+    TemplateArguments,
+    parse_arguments,
+)
 from swift_bon.cli.terminal import readable_errors
 from swift_bon.models.names import EMBEDDED_NAME
 
@@ -91,16 +99,18 @@ def collect(
     token_scores: Annotated[
         bool, typer.Option(help="Store the head's reward and gate of each token, too.")
     ] = True,
+    chat_template_kwargs: TemplateArguments = None,
     show_progress: Progress = True,
     as_json: Json = False,
 ) -> None:
     """Sample candidates for the questions of a task, grade them, and store them."""
-    sampling = {
+    sampling: dict[str, Any] = {
         "max_new_tokens": max_new_tokens,
         "temperature": temperature,
         "top_p": top_p,
         "top_k": top_k,
     }
+    arguments = parse_arguments(chat_template_kwargs)
     sys.path.append("")  # a grader of one's own may lie in this folder
     loaded_head = None if head is None else models.load_head(head, model_name=model)
     loaded_model, tokenizer = models.load_model(model)
@@ -120,6 +130,7 @@ def collect(
         confidence_window=confidence_window,
         token_scores=token_scores,
         show_progress=show_progress,
+        chat_template_kwargs=arguments,
         **{name: value for name, value in sampling.items() if value is not None},
     )
     num_right = sum(c.correct for prompt in prompts for c in prompt.candidates)
@@ -165,10 +176,12 @@ def import_rollouts(
             "was if left out."
         ),
     ] = None,
+    chat_template_kwargs: TemplateArguments = None,
     show_progress: Progress = True,
     as_json: Json = False,
 ) -> None:
     """Make a candidates file of the paper's rollouts. Needs the model's tokenizer alone."""
+    arguments = parse_arguments(chat_template_kwargs)
     sys.path.append("")  # a grader of one's own may lie in this folder
     report = collection.import_rollouts(
         source,
@@ -182,5 +195,6 @@ def import_rollouts(
         end_token_id=end_token_id,
         max_new_tokens=max_new_tokens,
         show_progress=show_progress,
+        chat_template_kwargs=arguments,
     )
     cli.output.print_record({"path": str(path), **report._asdict()}, as_json)

@@ -15,7 +15,9 @@ from swift_bon.cli.options import (
     Samples,
     Seed,
     Temperature,
+    TemplateArguments,
     TopP,
+    parse_arguments,
 )
 from swift_bon.cli.terminal import read_prompts, readable_errors
 from swift_bon.models.names import EMBEDDED_NAME
@@ -99,6 +101,7 @@ def inspect(
     seed: Seed = 0,
     model: Model = EMBEDDED_NAME,
     head: Head = None,
+    chat_template_kwargs: TemplateArguments = None,
     show_progress: Progress = True,
     as_json: Json = False,
 ) -> None:
@@ -110,6 +113,7 @@ def inspect(
     if file is not None and prompt_id is not None:
         page = evaluation.inspection.inspect_stored(file, prompt_id)
     elif prompt is not None:
+        arguments = parse_arguments(chat_template_kwargs)
         text = "\n".join(read_prompts([prompt], None))  # standard input is one prompt
         loaded_head = models.load_head(head, model_name=model)
         loaded_model, tokenizer = models.load_model(model)
@@ -121,6 +125,7 @@ def inspect(
             num_return_sequences,
             seed=seed,
             show_progress=show_progress,
+            chat_template_kwargs=arguments,
             max_new_tokens=max_new_tokens,
             temperature=temperature,
             top_p=top_p,

@@ -16,7 +16,9 @@ from swift_bon.cli.options import (
     Samples,
     Seed,
     Temperature,
+    TemplateArguments,
     TopP,
+    parse_arguments,
 )
 from swift_bon.cli.terminal import read_prompts, readable_errors, show_tracebacks
 from swift_bon.cli.version import version
@@ -99,10 +101,12 @@ def generate(
     seed: Seed = 0,
     model: Model = EMBEDDED_NAME,
     head: Head = None,
+    chat_template_kwargs: TemplateArguments = None,
     show_progress: Progress = True,
     as_json: Json = False,
 ) -> None:
     """Write N candidates for each prompt and print the best, with the scores of all."""
+    arguments = parse_arguments(chat_template_kwargs)
     texts = read_prompts(prompts or [], file)
     loaded_head = models.load_head(head, model_name=model)
     loaded_model, tokenizer = models.load_model(model)
@@ -115,6 +119,7 @@ def generate(
         batch_size=batch_size,
         seed=seed,
         show_progress=show_progress,
+        chat_template_kwargs=arguments,
         max_new_tokens=max_new_tokens,
         temperature=temperature,
         top_p=top_p,

@@ -1,7 +1,8 @@
 """Options that several commands have."""
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,6 +38,13 @@ TopP = Annotated[
 Seed = Annotated[
     int, typer.Option(help="Seed of the random streams, of which each candidate has its own.")
 ]
+TemplateArguments = Annotated[
+    str | None,
+    typer.Option(
+        help='What else the chat template reads, a JSON object as {"enable_thinking": false}; '
+        "nothing if left out."
+    ),
+]
 Candidates = Annotated[Path, typer.Argument(help="Candidates file, as collect or import wrote it.")]
 Layers = Annotated[
     str | None, typer.Option(help="Hidden states to read, as in 0,8,16-30; all if left out.")
@@ -44,6 +52,16 @@ Layers = Annotated[
 ForwardBatch = Annotated[
     int, typer.Option(help="Candidates in one forward; halved when memory runs out.")
 ]
+
+
+def parse_arguments(text: str | None) -> Any:
+    """The arguments of a chat template, as JSON has them."""
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError as error:
+        raise ValueError(
+            f"--chat-template-kwargs is {text!r:.80}, expected a JSON object: {error}"
+        ) from error
 
 
 def parse_layers(text: str | None) -> list[int] | None:

@@ -22,7 +22,8 @@ from swift_bon.models.identity import (
     embedding_matrix,
     identify,
 )
-from swift_bon.models.prompts import pad_token_id, render_prompts
+from swift_bon.models.prompts import pad_token_id
+from swift_bon.models.stored_prompts import StoredPrompts
 from swift_kernels import RewardHead, score_packed
 from swift_kernels.checks import check_count
 
@@ -71,13 +72,14 @@ def score_with_head(
     6
     """
     path = Path(path)
-    scorer = HeadScorer(model, tokenizer, head, batch_size)
-    check_written_by(read_header(path), identify(model), path, model)
+    header = read_header(path)
+    scorer = HeadScorer(model, tokenizer, head, batch_size, StoredPrompts(tokenizer, header))
+    check_written_by(header, identify(model), path, model)
     return add_scores(path, name, scorer, show_progress=show_progress)
 
 
 class HeadScorer:
-    """Scores of a head. The arguments are those of `score_with_head`."""
+    """Scores of a head. The arguments are those of `score_with_head`; `stored` has the prompts."""
 
     gives_token_scores = True
 
@@ -87,11 +89,13 @@ class HeadScorer:
         tokenizer: PreTrainedTokenizerBase,
         head: RewardHead,
         batch_size: int = 64,
+        stored: StoredPrompts | None = None,
     ):
         check_head_fits(head, model)
         self.origin = {"head": head.digest()}
         self.batch_size = check_count(batch_size, "batch_size")
         self._model, self._tokenizer = model, tokenizer
+        self._stored = stored or StoredPrompts(tokenizer)
         self._embeddings = embedding_matrix(model)
         self._head = copy.deepcopy(head).to(self._embeddings.device)
         self._layers = head.layers or tuple(range(head.num_layers))
@@ -100,7 +104,7 @@ class HeadScorer:
         return self._num_scored(candidate) > 0
 
     def check(self, prompt: PromptCandidates) -> None:
-        rendered = self._render([prompt])
+        rendered = self._stored.token_ids([prompt])
         context = context_length(self._model)
         check_candidates([prompt], rendered, len(self._embeddings), context)
 
@@ -123,10 +127,6 @@ class HeadScorer:
             rows.append(PromptScores(scores, tokens))
         return rows
 
-    def _render(self, prompts: Sequence[PromptCandidates]) -> list[list[int]]:
-        chats = [[{"role": "user", "content": prompt.prompt}] for prompt in prompts]
-        return render_prompts(self._tokenizer, chats)
-
     def _num_scored(self, candidate: StoredCandidate) -> int:
         return num_scored_tokens(len(candidate.token_ids), self._head.scored_tokens)
 
@@ -139,7 +139,7 @@ class HeadScorer:
         device = self._embeddings.device
         for states in response_states(
             self._model,
-            self._render(prompts),
+            self._stored.token_ids(prompts),
             responses,
             layers=self._layers,
             pad_id=pad_token_id(self._tokenizer),

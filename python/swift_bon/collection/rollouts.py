@@ -1,13 +1,7 @@
-"""Import the rollouts of the paper's own scripts as a candidates file.
+"""Import the rollouts of the paper's own scripts as a candidates file."""
 
-Their files (github.com/aster2024/SWIFT, generate/) are one JSON list. For training a record is a
-prompt: `prompt`, `reference`, `completions` (texts), `correctness` (one for each) and `steps` (the
-completions cut in pieces). For tests a record is one completion: `idx`, `prompt`, `reference`,
-`response`, `correctness`, `steps`; those of a prompt follow each other. The prompt is the question
-alone: what the scripts put before it when they asked the model is not in the file.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,11 +10,14 @@ from transformers import PreTrainedTokenizerBase
 
 from swift_bon.candidates.files import header_path, replace_candidates, write_header
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
+from swift_bon.collection.rollout_rows import Rollout, read_rollouts
 from swift_bon.graders.registry import Grader, load_grader
+from swift_bon.models.chat_templates import has_template
+from swift_bon.models.stored_prompts import StoredPrompts
+from swift_bon.models.template_arguments import storable_arguments
 from swift_bon.storage import file_sha256
 from swift_bon.tasks import Grade, Question
 from swift_bon.tasks.registry import TASKS
-from swift_bon.tasks.rows import field, read_rows, texts
 
 
 class ImportReport(NamedTuple):
@@ -32,15 +29,6 @@ class ImportReport(NamedTuple):
     num_answers: int  # candidates whose answer our grader read
     num_disagreeing: int  # candidates that our grader judges otherwise than the file
     num_ungraded: int  # prompts without a grader, or with a reference it cannot grade
-
-
-class Rollout(NamedTuple):
-    """A prompt of the file with its completions, and whether each is correct."""
-
-    prompt: str
-    reference: str
-    completions: list[str]
-    correctness: list[bool]
 
 
 def import_rollouts(
@@ -56,6 +44,7 @@ def import_rollouts(
     end_token_id: int | None = None,
     max_new_tokens: int | None = None,
     show_progress: bool = True,
+    chat_template_kwargs: Mapping[str, Any] | None = None,
 ) -> ImportReport:
     """Write a candidates file, with its header, from the rollouts of the paper's scripts.
 
@@ -71,6 +60,7 @@ def import_rollouts(
         max_new_tokens: the limit the completions were sampled with. One with as many tokens was cut
             off and gets no end token; None gives one to all.
         show_progress: a bar over the prompts.
+        chat_template_kwargs: what else the chat template read when the model was asked.
 
     Returns:
         the counts, among them how often our grader disagrees with the file's `correctness`.
@@ -112,6 +102,7 @@ def import_rollouts(
         "split": split,
         "grader": None if own_grader is None else own_grader.name,
         "scores": [],
+        "chat_template_kwargs": storable_arguments(chat_template_kwargs),
         "imported": {
             "source": source.name,
             "sha256": file_sha256(source) if source.is_file() else None,
@@ -120,6 +111,7 @@ def import_rollouts(
             "max_new_tokens": max_new_tokens,
         },
     }
+    stored = StoredPrompts(tokenizer, settings) if has_template(tokenizer) else None
     report = ImportReport(0, 0, 0, 0, 0, 0)
 
     def convert() -> Iterator[PromptCandidates]:
@@ -134,7 +126,9 @@ def import_rollouts(
             token_ids = _encode(tokenizer, rollout.completions, end_token_id, max_new_tokens)
             grades = _grade(graded_by, question, rollout.completions)
             report = _count(report, rollout, grades)
-            yield _to_candidates(question, rollout, token_ids, grades)
+            prompt = _to_candidates(question, rollout, token_ids, grades)
+            ids = None if stored is None else stored.token_ids([prompt])[0]
+            yield replace(prompt, prompt_token_ids=ids)
         if not report.num_prompts:
             raise ValueError(
                 f"{source} has no records; expected a list of prompts with completions"
@@ -144,57 +138,6 @@ def import_rollouts(
 
     replace_candidates(path, convert())
     return report
-
-
-def read_rollouts(source: str | Path) -> Iterator[Rollout]:
-    """The prompts of a file of either kind, one after the other. Raises as `import_rollouts`."""
-    key, kept = None, None  # completions that follow each other make up one prompt
-    for where, row in read_rows(source):
-        is_prompt = "completions" in row
-        rollout = _read_row(row, is_prompt, where)
-        row_key = None if is_prompt else (row.get("idx"), rollout.prompt, rollout.reference)
-        if kept is not None and row_key is not None and row_key == key:
-            kept.completions.extend(rollout.completions)
-            kept.correctness.extend(rollout.correctness)
-            continue
-        if kept is not None:
-            yield kept
-        key, kept = row_key, rollout
-    if kept is not None:
-        yield kept
-
-
-def _read_row(row: dict[str, Any], is_prompt: bool, where: str) -> Rollout:
-    prompt = field(row, "prompt", str, where)
-    reference = row.get("reference", "")
-    if isinstance(reference, bool) or not isinstance(reference, str | int | float):
-        raise ValueError(f"{where}: reference is {type(reference).__name__}, expected a string")
-    if is_prompt:
-        completions = texts(row, "completions", where)
-        correctness = _labels(field(row, "correctness", list, where), where)
-    elif "response" in row:
-        completions = [field(row, "response", str, where)]
-        correctness = _labels([field(row, "correctness", (bool, int), where)], where)
-    else:
-        raise ValueError(
-            f"{where} has neither completions nor response, it has: {', '.join(map(str, row))}; "
-            "expected prompt, completions and correctness"
-        )
-    if len(completions) != len(correctness):
-        raise ValueError(
-            f"{where}: correctness has {len(correctness)} labels for {len(completions)} "
-            "completions, expected one for each"
-        )
-    return Rollout(prompt, str(reference), completions, correctness)
-
-
-def _labels(values: list, where: str) -> list[bool]:
-    for number, value in enumerate(values):
-        if not isinstance(value, int) or value not in (0, 1):
-            raise ValueError(
-                f"{where}: correctness[{number}] is {value!r:.80}, expected true, false, 1 or 0"
-            )
-    return [bool(value) for value in values]
 
 
 def _encode(

@@ -1,7 +1,7 @@
 """Collect candidates: sample N per question, grade them, keep the token ids."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +10,21 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from swift_bon.candidates.files import (
     append_candidates,
-    header_path,
     iterate_candidates,
-    read_header,
     write_header,
 )
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.candidates.score_names import FREE_SCORES, SWIFT_SCORE
+from swift_bon.collection.questions import answered, take_questions
 from swift_bon.generation.best_of import Candidate, sample_candidates
 from swift_bon.generation.confidence import default_window
 from swift_bon.graders.registry import Grader, load_grader
-from swift_bon.models.identity import (
-    HEADER_FINGERPRINT,
-    check_head_fits,
-    check_written_by,
-    identify,
-    model_name,
-)
-from swift_bon.models.prompts import check_prompts
+from swift_bon.models.identity import HEADER_FINGERPRINT, check_head_fits, model_name
+from swift_bon.models.prompts import check_prompts, render_prompts
 from swift_bon.models.sampled_weights import fingerprint
-from swift_bon.storage import check_same_settings, drop_torn_line, file_sha256, only_run
-from swift_bon.tasks import Grade, Loaded, Question, Task, load_questions, warn_of_unparsable
+from swift_bon.models.template_arguments import storable_arguments
+from swift_bon.storage import file_sha256, only_run
+from swift_bon.tasks import Grade, Question, Task
 from swift_bon.tasks.registry import load_task
 from swift_bon.tasks.task import Unparsable
 from swift_kernels import RewardHead
@@ -56,6 +50,7 @@ def collect(
     confidence_window: int | None = None,
     token_scores: bool = True,
     show_progress: bool = True,
+    chat_template_kwargs: Mapping[str, Any] | None = None,
     **sampling: Any,
 ) -> list[PromptCandidates]:
     """Sample, grade and store candidates for the questions of a task.
@@ -77,6 +72,8 @@ def collect(
         token_scores: store the head's reward and gate of each token, which reports colour; about
             three times the size of the file.
         show_progress: a bar over the questions.
+        chat_template_kwargs: what else the chat template reads, as in `best_of_n`; all that reads
+            the file renders with them too.
         **sampling: arguments of `generate`; the task's and `SAMPLING_DEFAULTS` where not given.
 
     Questions whose reference cannot be graded are left out with a warning; the header has them.
@@ -93,7 +90,7 @@ def collect(
     """
     path = Path(path)
     graded_by = load_task(task, data, grader)
-    questions, unparsable = _take_questions(graded_by, split, limit)
+    questions, unparsable = take_questions(graded_by, split, limit)
     check_count(num_return_sequences, "num_return_sequences")
     check_count(batch_size, "batch_size")
     if head is not None:
@@ -103,6 +100,7 @@ def collect(
     if confidence_window is None:
         confidence_window = default_window(sampling["max_new_tokens"])
     check_count(confidence_window, "confidence_window")
+    arguments = storable_arguments(chat_template_kwargs)
     settings = {
         "model": model_name(model),
         "task": task,
@@ -116,41 +114,56 @@ def collect(
         "scores": [*FREE_SCORES] if head is None else [*FREE_SCORES, SWIFT_SCORE],
         "confidence_window": confidence_window,
         "token_scores": token_scores and head is not None,
+        "chat_template_kwargs": arguments,
     }
     header = {**settings, HEADER_FINGERPRINT: fingerprint(model), **_left_out(unparsable)}
 
-    def sample(asked: Sequence[Question]) -> list[PromptCandidates]:
-        rows = sample_questions(
-            model,
-            tokenizer,
-            head,
-            asked,
-            num_return_sequences,
-            seed=seed,
-            batch_size=batch_size,
-            confidence_window=confidence_window,
-            with_token_scores=settings["token_scores"],
-            **sampling,
-        )
-        pairs = zip(asked, rows, strict=True)
-        return [grade_candidates(graded_by, question, row) for question, row in pairs]
-
+    asking = {
+        "seed": seed,
+        "batch_size": batch_size,
+        "confidence_window": confidence_window,
+        "with_token_scores": settings["token_scores"],
+        **sampling,
+    }
+    writer = (model, tokenizer, head)
     path.parent.mkdir(parents=True, exist_ok=True)
     step = max(1, batch_size // num_return_sequences)
     bar = {"total": len(questions), "desc": "collecting", "unit": "question"}
     with only_run(path), tqdm(**bar, disable=not show_progress) as progress:
-        done = _resume(path, settings, model)
+        done = answered(path, settings, model)
         missing = [question for question in questions if question.id not in done]
         progress.initial = progress.n = len(questions) - len(missing)
         progress.refresh()
         for start in range(0, len(missing), step):
-            graded = sample(missing[start : start + step])
+            asked = missing[start : start + step]
+            graded = _sample_and_grade(
+                writer, graded_by, asked, num_return_sequences, arguments, **asking
+            )
             if not path.exists():  # not before: what fails at once leaves no file behind
                 write_header(path, header)
             append_candidates(path, graded)
             progress.update(len(graded))
     wanted = {question.id for question in questions}
     return [prompt for prompt in iterate_candidates(path) if prompt.id in wanted]
+
+
+def _sample_and_grade(
+    writer: tuple[Any, Any, RewardHead | None],
+    task: Task,
+    asked: Sequence[Question],
+    num_return_sequences: int,
+    chat_template_kwargs: Mapping[str, Any] | None,
+    **settings,
+) -> list[PromptCandidates]:
+    """The lines of some questions, each with what the model read of it.
+
+    `writer`: the model, its tokenizer and the head.
+    """
+    chats = check_prompts([question.prompt for question in asked])
+    names = [f"the question {question.id!r}" for question in asked]
+    rendered = render_prompts(writer[1], chats, chat_template_kwargs, names=names)
+    rows = sample_questions(*writer, asked, num_return_sequences, rendered=rendered, **settings)
+    return [grade_candidates(task, *line) for line in zip(asked, rows, rendered, strict=True)]
 
 
 def sample_questions(
@@ -182,7 +195,10 @@ def sample_questions(
 
 
 def grade_candidates(
-    task: Task, question: Question, candidates: Sequence[Candidate]
+    task: Task,
+    question: Question,
+    candidates: Sequence[Candidate],
+    prompt_token_ids: list[int] | None = None,
 ) -> PromptCandidates:
     """The candidates of one question with their answers and scores, as they are stored."""
     stored = []
@@ -198,7 +214,9 @@ def grade_candidates(
                 token_scores=candidate.token_scores,
             )
         )
-    return PromptCandidates(question.id, question.prompt, question.reference, stored)
+    return PromptCandidates(
+        question.id, question.prompt, question.reference, stored, prompt_token_ids
+    )
 
 
 def kept_scores(candidate: Candidate) -> dict[str, float]:
@@ -207,34 +225,5 @@ def kept_scores(candidate: Candidate) -> dict[str, float]:
     return {name: value for name, value in scores.items() if math.isfinite(value)}
 
 
-def _take_questions(task: Task, split: str, limit: int | None) -> Loaded:
-    check_limit(limit)
-    loaded = load_questions(task, split)
-    warn_of_unparsable(task.name, loaded.unparsable)
-    return loaded._replace(questions=loaded.questions[:limit])
-
-
-def _resume(path: Path, settings: dict, model: PreTrainedModel) -> set[str]:
-    """The ids of what an earlier run of the same settings left, whole lines only."""
-    if not path.exists():
-        return set()
-    earlier = read_header(path)
-    delete = (
-        f"use another file, or delete it and {header_path(path).name} (an older version stored "
-        "fewer scores)"
-    )
-    if HEADER_FINGERPRINT in earlier:  # then the name does not matter
-        settings = {**settings, "model": earlier["model"]}
-    check_same_settings(earlier, settings, path, delete)
-    check_written_by(earlier, identify(model), path, model)
-    drop_torn_line(path)
-    return {prompt.id for prompt in iterate_candidates(path)}
-
-
 def _left_out(unparsable: Sequence[Unparsable]) -> dict[str, Any]:
     return {"unparsable": [one._asdict() for one in unparsable]} if unparsable else {}
-
-
-def check_limit(limit: int | None) -> None:
-    if limit is not None:
-        check_count(limit, "limit")

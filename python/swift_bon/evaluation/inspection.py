@@ -1,5 +1,6 @@
 """One prompt's candidates as a page: what the head looks at."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ def inspect_prompt(
     *,
     seed: int = 0,
     show_progress: bool = True,
+    chat_template_kwargs: Mapping[str, Any] | None = None,
     **generate_kwargs: Any,
 ) -> str:
     """Sample candidates for a prompt and show each with its tokens' rewards and gates.
@@ -40,6 +42,7 @@ def inspect_prompt(
         num_return_sequences: N, candidates.
         seed: of the random streams.
         show_progress: a bar on a terminal, where there is more than one batch.
+        chat_template_kwargs: what else the chat template reads.
 
     The other arguments are those of `best_of_n`. Nothing is graded, so no candidate is called right
     or wrong.
@@ -67,6 +70,7 @@ def inspect_prompt(
         confidence_window=default_window(longest),
         with_token_scores=True,
         show_progress=show_progress,
+        chat_template_kwargs=chat_template_kwargs,
         **generate_kwargs,
     )
     stored = [

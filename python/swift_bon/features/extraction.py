@@ -21,6 +21,7 @@ from swift_bon.models.chat_templates import template_digest
 from swift_bon.models.forward import count_scored_tokens
 from swift_bon.models.identity import check_training_data, identify
 from swift_bon.models.sampled_weights import weights_digest
+from swift_bon.models.stored_prompts import StoredPrompts
 from swift_kernels.checks import check_choice, check_layers
 
 
@@ -92,11 +93,12 @@ def extract_features(
         "projection_dim": None if projection is None else projection_dim,
         "seed": seed,
     }
-    task = header["task"]
+    task, stored = header["task"], StoredPrompts(tokenizer, header)
 
     def make_source(members: Sequence[PromptCandidates], spec: FeatureSpec) -> ModelFeatures:
         groups = groups_of(members, task)
-        return ModelFeatures(model, tokenizer, members, spec, groups=groups, batch_size=batch_size)
+        settings: dict[str, Any] = {"groups": groups, "batch_size": batch_size, "stored": stored}
+        return ModelFeatures(model, tokenizer, members, spec, **settings)
 
     heard = say if show_progress else None
     return write_store(Path(folder), prompts, spec, made_from, make_source, heard)

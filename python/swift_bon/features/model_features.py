@@ -38,7 +38,8 @@ from swift_bon.models.forward import (
     num_scored_tokens,
     response_states,
 )
-from swift_bon.models.prompts import check_prompts, pad_token_id, render_prompts
+from swift_bon.models.prompts import pad_token_id
+from swift_bon.models.stored_prompts import StoredPrompts
 from swift_bon.seeds import stream_seed
 from swift_kernels.checks import check_count
 
@@ -54,6 +55,7 @@ class ModelFeatures:
         spec: what the features are made of.
         groups: of the prompts, as they are split into training and validation; None: each alone.
         batch_size: candidates in one forward, halved when memory runs out.
+        stored: gives the prompts' token ids; None: those kept, or what the tokenizer renders.
         shard_bytes: features that are held at once, but for prompts that take more; None: 64 MiB,
             and up to 1 GiB where the candidates of one forward take that.
 
@@ -73,6 +75,7 @@ class ModelFeatures:
         *,
         groups: Sequence[str] | None = None,
         batch_size: int = 64,
+        stored: StoredPrompts | None = None,
         shard_bytes: int | None = None,
     ):
         self.spec = spec
@@ -80,8 +83,7 @@ class ModelFeatures:
         self.batch_size = check_count(batch_size, "batch_size")
         self._model, self._prompts = model, prompts
         self._pad_id = pad_token_id(tokenizer)
-        chats = check_prompts([prompt.prompt for prompt in prompts])
-        self._rendered = render_prompts(tokenizer, chats)
+        self._rendered = (stored or StoredPrompts(tokenizer)).token_ids(prompts)
         embeddings = identity.embedding_matrix(model)
         check_candidates(prompts, self._rendered, len(embeddings), identity.context_length(model))
         self._encoding = spec  # its projection where the states are
@@ -224,5 +226,12 @@ def stream_features(
     identity.check_training_data(prompts, header, identity.identify(model), path, model)
     dtype = STATE_DTYPES.get(model.dtype, "float32")
     spec = feature_spec(model, layers, scored_tokens, dtype, is_projected=False)
-    groups = groups_of(prompts, header["task"])
-    return ModelFeatures(model, tokenizer, prompts, spec, groups=groups, batch_size=batch_size)
+    return ModelFeatures(
+        model,
+        tokenizer,
+        prompts,
+        spec,
+        groups=groups_of(prompts, header["task"]),
+        batch_size=batch_size,
+        stored=StoredPrompts(tokenizer, header),
+    )

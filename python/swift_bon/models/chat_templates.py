@@ -9,24 +9,11 @@ from jinja2 import TemplateError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from swift_bon.models.template_arguments import check_template_arguments
 from swift_bon.storage import short_digest
 
 Chat = list[dict[str, Any]]  # messages {"role": ..., "content": ...}
 
-OWN_ARGUMENTS = (
-    "add_generation_prompt",
-    "continue_final_message",
-    "conversation",
-    "max_length",
-    "messages",
-    "padding",
-    "return_assistant_tokens_mask",
-    "return_dict",
-    "return_tensors",
-    "tokenize",
-    "tokenizer_kwargs",
-    "truncation",
-)
 # what Python raises for an expression of a template that does not fit the chat
 TEMPLATE_ERRORS = (
     TemplateError,
@@ -38,24 +25,6 @@ TEMPLATE_ERRORS = (
     ValueError,
 )
 PROBES = ("hello", "world")
-
-
-def check_template_arguments(arguments: Mapping[str, Any] | None) -> dict[str, Any]:
-    """`chat_template_kwargs` as they may be given."""
-    if arguments is None:
-        return {}
-    if not isinstance(arguments, Mapping) or not all(isinstance(name, str) for name in arguments):
-        raise TypeError(
-            f"chat_template_kwargs is {arguments!r:.80}, expected names and values for the chat "
-            "template, as in {'enable_thinking': False}"
-        )
-    for name in arguments:
-        if name in OWN_ARGUMENTS:
-            raise ValueError(
-                f"chat_template_kwargs has {name!r}, which is set here; give only what the chat "
-                "template itself reads, as enable_thinking or tools"
-            )
-    return dict(arguments)
 
 
 class ChatTemplate:
@@ -81,7 +50,7 @@ class ChatTemplate:
         if isinstance(template, Mapping):
             self._arguments["chat_template"] = _choose(template, self._arguments)
         self._text = self._arguments.get("chat_template") or template or ""
-        if not self._text and _renders_templates(tokenizer):
+        if not self._text and not has_template(tokenizer):
             raise ValueError(
                 "the tokenizer has no chat template, so prompts cannot be rendered; set "
                 "tokenizer.chat_template to the model's template, or for plain text to "
@@ -199,6 +168,14 @@ class ChatTemplate:
                     )
 
 
+def has_template(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Or it needs none: it renders otherwise than the tokenizers of transformers do."""
+    method = getattr(tokenizer, "apply_chat_template", None)
+    own = PreTrainedTokenizerBase.apply_chat_template
+    is_of_its_own = method is not None and getattr(method, "__func__", None) is not own
+    return bool(getattr(tokenizer, "chat_template", None)) or is_of_its_own
+
+
 def template_digest(tokenizer: PreTrainedTokenizerBase, *parts: str) -> str:
     """Tells the templates of two tokenizers apart."""
     return short_digest(*parts, str(getattr(tokenizer, "chat_template", None)))
@@ -216,13 +193,6 @@ def _choose(templates: Mapping[str, str], arguments: Mapping[str, Any]) -> str:
         f"the tokenizer has the chat templates {', '.join(sorted(templates))} and no default; name "
         "one: chat_template_kwargs={'chat_template': ...}"
     )
-
-
-def _renders_templates(tokenizer: PreTrainedTokenizerBase) -> bool:
-    """It renders as all tokenizers of transformers do, or not at all: it needs a template."""
-    method = getattr(tokenizer, "apply_chat_template", None)
-    own = PreTrainedTokenizerBase.apply_chat_template
-    return method is None or getattr(method, "__func__", None) is own
 
 
 def _template_errors() -> tuple[type[Exception], ...]:

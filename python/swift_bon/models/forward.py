@@ -66,6 +66,12 @@ def check_candidates(
         ValueError: names the prompt and the candidate.
     """
     for prompt, prompt_ids in zip(prompts, rendered, strict=True):
+        if min(prompt_ids) < 0 or max(prompt_ids) >= num_embeddings:
+            raise ValueError(
+                f"prompt {prompt.id!r} has token ids from {min(prompt_ids)} to {max(prompt_ids)}, "
+                f"expected integers from 0 to {num_embeddings - 1}, those of the model; load the "
+                "model and the tokenizer that wrote the candidates"
+            )
         for number, candidate in enumerate(prompt.candidates):
             where = f"candidate {number} of prompt {prompt.id!r}"
             ids = candidate.token_ids

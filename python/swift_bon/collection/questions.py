@@ -1,0 +1,40 @@
+"""Which questions a run asks: those of the task that the file has no line of yet."""
+
+from pathlib import Path
+
+from transformers import PreTrainedModel
+
+from swift_bon.candidates.files import header_path, iterate_candidates, read_header
+from swift_bon.models.identity import HEADER_FINGERPRINT, check_written_by, identify
+from swift_bon.storage import check_same_settings, drop_torn_line
+from swift_bon.tasks import Loaded, Task, load_questions, warn_of_unparsable
+from swift_kernels.checks import check_count
+
+
+def take_questions(task: Task, split: str, limit: int | None) -> Loaded:
+    check_limit(limit)
+    loaded = load_questions(task, split)
+    warn_of_unparsable(task.name, loaded.unparsable)
+    return loaded._replace(questions=loaded.questions[:limit])
+
+
+def answered(path: Path, settings: dict, model: PreTrainedModel) -> set[str]:
+    """The ids of what an earlier run of the same settings left, whole lines only."""
+    if not path.exists():
+        return set()
+    earlier = read_header(path)
+    delete = (
+        f"use another file, or delete it and {header_path(path).name} (an older version stored "
+        "fewer scores)"
+    )
+    if HEADER_FINGERPRINT in earlier:  # then the name does not matter
+        settings = {**settings, "model": earlier["model"]}
+    check_same_settings(earlier, settings, path, delete)
+    check_written_by(earlier, identify(model), path, model)
+    drop_torn_line(path)
+    return {prompt.id for prompt in iterate_candidates(path)}
+
+
+def check_limit(limit: int | None) -> None:
+    if limit is not None:
+        check_count(limit, "limit")
