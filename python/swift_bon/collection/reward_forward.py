@@ -1,14 +1,15 @@
 """One forward of a reward model over texts of unequal lengths, as if each stood alone."""
 
-import contextlib
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from swift_bon.models.identity import context_length, embedding_matrix
+from swift_bon.models.interrupts import run_and_restore
 from swift_bon.models.padding import pad_rows
 
 # Padding changes their scores, as they mix all positions, read blocks, or read the last position.
@@ -35,10 +36,11 @@ def reward_forward(model: PreTrainedModel, rows: Sequence[Sequence[int]]) -> lis
     """
     device = embedding_matrix(model).device
     pad_id = _pad_id(model, rows)
-    inputs = pad_rows(rows, pad_id, device, "right")
+    inputs: dict[str, Any] = {**pad_rows(rows, pad_id, device, "right")}
     has_cache = "use_cache" in inspect.signature(model.forward).parameters
-    with _padded_with(model, pad_id):
-        logits = model(**inputs, **({"use_cache": False} if has_cache else {})).logits  # [N, 1]
+    if has_cache:
+        inputs["use_cache"] = False
+    logits = _padded_with(model, pad_id, lambda: model(**inputs).logits)  # [N, 1]
     return logits[:, 0].float().tolist()
 
 
@@ -61,15 +63,21 @@ def _pad_id(model: PreTrainedModel, rows: Sequence[Sequence[int]]) -> int:
     return min(set(range(len(rows) + 1)) - {row[-1] for row in rows})
 
 
-@contextlib.contextmanager
-def _padded_with(model: PreTrainedModel, pad_id: int) -> Iterator[None]:
-    """The model takes `pad_id` for padding; afterwards what it took before."""
+def _padded_with(model: PreTrainedModel, pad_id: int, run: Callable[[], Tensor]) -> Tensor:
+    """What `run` gives where the model takes `pad_id` for padding; afterwards what it took before.
+
+    Left behind, it would count as the model's own.
+    """
     configs = (model.config, model.config.get_text_config())
     before = [getattr(config, "pad_token_id", None) for config in configs]
-    try:
+
+    def change() -> Tensor:
         for config in configs:
             config.pad_token_id = pad_id
-        yield
-    finally:
+        return run()
+
+    def restore() -> None:
         for config, earlier in zip(configs, before, strict=True):
             config.pad_token_id = earlier
+
+    return run_and_restore(change, restore)

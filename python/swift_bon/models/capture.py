@@ -4,18 +4,18 @@ The tensors are the ones Hugging Face returns as `hidden_states`: the input of e
 and the output of the final norm, which is the decoder's `last_hidden_state`.
 """
 
-import contextlib
+import functools
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
 from swift_bon.models.identity import embedding_matrix, num_hidden_layers
+from swift_bon.models.interrupts import in_evaluation_mode
 
 
 class CaptureError(RuntimeError):
@@ -32,9 +32,9 @@ class DecoderParts(NamedTuple):
 _verified_parts: "weakref.WeakKeyDictionary[PreTrainedModel, DecoderParts]" = (
     weakref.WeakKeyDictionary()
 )
-_open_captures: "weakref.WeakKeyDictionary[PreTrainedModel, set[int]]" = weakref.WeakKeyDictionary()
-_open_lock = threading.Lock()
-_verify_lock = threading.Lock()  # it switches the whole model to evaluation mode
+# It switches the whole model to evaluation mode. One that an interrupt left locked lets its own
+# thread in again.
+_verify_lock = threading.RLock()
 
 
 def find_decoder_parts(model: PreTrainedModel) -> DecoderParts:
@@ -50,6 +50,7 @@ def find_decoder_parts(model: PreTrainedModel) -> DecoderParts:
 
 
 def _search_decoder_parts(model: PreTrainedModel) -> DecoderParts:
+    _remove_hooks(model.modules())  # of a search that was interrupted
     num_blocks = num_hidden_layers(model)
     candidates = [
         DecoderParts(module, blocks)
@@ -77,17 +78,20 @@ def _reproduces_hidden_states(model: PreTrainedModel, parts: DecoderParts) -> bo
     )
     input_ids = torch.arange(10, device=device, dtype=torch.int64).view(2, 5) % len(embeddings)
     captured: list[tuple[Tensor, ...]] = []
-    with _evaluation_mode(model), Capture(model, captured.append, parts=parts):
-        try:
-            outputs = model(
+
+    def run() -> Tensor | None:
+        with Capture(model, captured.append, parts=parts):
+            return model(
                 input_ids=input_ids,
                 attention_mask=attention_mask,
                 output_hidden_states=True,
                 use_cache=False,
-            )
-        except CaptureError:
-            return False  # a list of other modules
-    expected = outputs.hidden_states
+            ).hidden_states
+
+    try:
+        expected = in_evaluation_mode(model, run)
+    except CaptureError:
+        return False  # a list of other modules
     kept = attention_mask.bool()
     return (
         len(captured) == 1
@@ -100,15 +104,25 @@ def _reproduces_hidden_states(model: PreTrainedModel, parts: DecoderParts) -> bo
     )
 
 
-@contextlib.contextmanager
-def _evaluation_mode(model: PreTrainedModel) -> Iterator[None]:
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
+def _nothing() -> None:
+    """As a weak reference whose object is gone."""
+
+
+class _BlockExit:
+    """`__exit__`, made anew for each `with` block, which alone holds it.
+
+    So it lives as long as the block, and that a capture is over is known without running any code
+    that an interrupt could cut off. It is a partial, as no frame holds one while it is called:
+    tracebacks keep frames for as long as they like.
+    """
+
+    def __get__(self, capture: "Capture | None", owner: "type[Capture]") -> Callable[..., None]:
+        if capture is None:
+            return owner._close
+        close = functools.partial(owner._close, capture)
+        if not capture.is_open():
+            capture._block = weakref.ref(close)
+        return close
 
 
 class Capture:
@@ -123,7 +137,8 @@ class Capture:
         parts: where to hook; None finds and verifies them.
 
     Forwards of other threads pass by unseen, so two threads may generate with one model. A second
-    capture of one model in one thread is refused with a RuntimeError.
+    capture of one model in one thread is refused with a RuntimeError. An interrupt may leave hooks
+    behind, wherever it comes: they do nothing, and the next capture removes them.
     """
 
     def __init__(
@@ -142,48 +157,54 @@ class Capture:
         self.layers = tuple(range(num_layers)) if layers is None else tuple(layers)
         self.newest_only = newest_only
         self._states: list[Tensor] = []
-        self._handles: list[RemovableHandle] = []
         self._thread = 0
+        self._block: Callable[[], object] = _nothing  # what lives as long as the `with` block
 
     def __enter__(self) -> "Capture":
         self._thread = threading.get_ident()
-        with _open_lock:
-            threads = _open_captures.setdefault(self.model, set())
-            if self._thread in threads:
-                raise RuntimeError(
-                    "this model is already being scored in this thread: a generate call inside "
-                    "another one would mix their scores; finish the first, or use a second model"
-                )
-            threads.add(self._thread)
+        if self._block() is None:  # without `with`
+            self._block = weakref.ref(self)
         decoder, blocks = self.parts
-        for index in self.layers:
-            if index < len(blocks):
-                hook = blocks[index].register_forward_pre_hook(self._take_input, with_kwargs=True)
-                self._handles.append(hook)
-        self._handles.append(decoder.register_forward_pre_hook(self._start))
-        self._handles.append(decoder.register_forward_hook(self._finish))
+        modules = (decoder, *blocks)
+        if any(capture.is_mine() for _, _, capture in _hooks(modules)):
+            raise RuntimeError(
+                "this model is already being scored in this thread: a generate call inside "
+                "another one would mix their scores; finish the first, or use a second model"
+            )
+        _remove_hooks(modules)
+        try:
+            for index in self.layers:
+                if index < len(blocks):
+                    blocks[index].register_forward_pre_hook(self._take_input, with_kwargs=True)
+            decoder.register_forward_pre_hook(self._start)
+            decoder.register_forward_hook(self._finish)
+        except BaseException:
+            self._close()
+            raise
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
+    def _close(self, *exc_info: object) -> None:
+        self._block = _nothing
         self._states.clear()
-        with _open_lock:
-            _open_captures[self.model].discard(self._thread)
+        _remove_hooks((self.parts.decoder, *self.parts.blocks))
 
-    def _is_mine(self) -> bool:
-        return threading.get_ident() == self._thread
+    __exit__ = _BlockExit()
+
+    def is_open(self) -> bool:
+        return self._block() is not None
+
+    def is_mine(self) -> bool:
+        return threading.get_ident() == self._thread and self.is_open()
 
     def _start(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        if self._is_mine():
+        if self.is_mine() or not self.is_open():
             self._states.clear()  # of a forward that failed half-way
 
     def _take_input(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None
     ) -> None:
         # without kwargs: PyTorch may call it so in one thread while another one removes it
-        if self._is_mine():
+        if self.is_mine():
             state = args[0] if args else (kwargs or {}).get("hidden_states")
             if state is None:
                 raise CaptureError(f"{type(module).__name__} was called without hidden_states")
@@ -195,7 +216,7 @@ class Capture:
         self._states.append(state)
 
     def _finish(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        if not self._is_mine():
+        if not self.is_mine():
             return
         if self.layers[-1] == len(self.parts.blocks):
             self._add(output[0])  # last_hidden_state
@@ -206,3 +227,22 @@ class Capture:
                 f"expected {len(self.layers)}: its blocks ran more or less than once"
             )
         self.receive(tuple(states))
+
+
+def _hooks(modules: Iterable[nn.Module]) -> Iterator[tuple[nn.Module, int, Capture]]:
+    """The hooks of captures on some modules, by their keys. They are the only list of captures:
+    one beside them could be interrupted while the two differ."""
+    for module in modules:
+        for key, hook in [*module._forward_pre_hooks.items(), *module._forward_hooks.items()]:
+            capture = getattr(hook, "__self__", None)
+            if isinstance(capture, Capture):
+                yield module, key, capture
+
+
+def _remove_hooks(modules: Iterable[nn.Module]) -> None:
+    """Those of captures that are over, also where an interrupt left them behind."""
+    for module, key, capture in _hooks(modules):
+        if not capture.is_open():
+            module._forward_pre_hooks_with_kwargs.pop(key, None)
+            module._forward_pre_hooks.pop(key, None)
+            module._forward_hooks.pop(key, None)
