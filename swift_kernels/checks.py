@@ -65,7 +65,8 @@ def check_tensors(
 ) -> None:
     """Names, shapes and dtypes of a checkpoint's tensors, and that every value is finite."""
     if tensors.keys() != expected.keys():
-        raise ValueError(f"{path} holds the tensors {sorted(tensors)}, expected {sorted(expected)}")
+        names = sorted(map(str, tensors))
+        raise ValueError(f"{path} holds the tensors {names}, expected {sorted(expected)}")
     for name, shape in expected.items():
         if tuple(tensors[name].shape) != shape:
             raise ValueError(
@@ -73,5 +74,7 @@ def check_tensors(
             )
         if tensors[name].dtype not in (*FLOAT_DTYPES, torch.float64):
             raise ValueError(f"{name} in {path} has dtype {tensors[name].dtype}, expected float32")
+        if tensors[name].layout != torch.strided or tensors[name].is_meta:
+            raise ValueError(f"{name} in {path} is sparse or has no values, expected all of them")
         if not tensors[name].isfinite().all():
             raise ValueError(f"{name} in {path} holds NaN or inf, expected finite numbers")

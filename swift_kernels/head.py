@@ -16,6 +16,8 @@ from swift_kernels.checks import SCORED_TOKENS, check_choice, check_tensors, che
 from swift_kernels.scoring import CandidateScores, score_candidates
 from swift_kernels.weights import HeadWeights
 
+CPU = torch.device("cpu")
+
 
 class RewardHead(
     HeadWeights,
@@ -171,31 +173,31 @@ class RewardHead(
             TypeError, ValueError: an argument, or tensors that do not fit it.
         """
         config = {"num_layers": num_layers, "hidden_size": hidden_size, **kwargs}
-        head = cls._without_weights(_device_with_memory(), **config)
-        head.load_tensors(tensors, source)
+        device = _device_with_memory()
+        head = cls._without_weights(device, **config)
+        head.load_tensors(tensors, source, device)
         return head
 
     @classmethod
     def _without_weights(cls, device: torch.device, **config: Any) -> "RewardHead":
-        """Its parameters of any value: nobody's samples are shifted."""
+        """No random number is drawn, and no memory taken before `load_tensors` knows how much."""
         if cls is not RewardHead:  # it may make tensors of its own
             with torch.random.fork_rng(devices=[]), device:
                 return cls(**config)
         with torch.device("meta"):
-            head = cls(**config)
-        return head.to_empty(device=device)
+            return cls(**config)
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, device: str = "cpu", **kwargs: Any) -> "RewardHead":
         hub_options = {name: kwargs.pop(name) for name in head_files.HUB_OPTIONS if name in kwargs}
         config, tensors = head_files.read(model_id, hub_options)
         try:
-            head = cls._without_weights(torch.device("cpu"), **config)
-        except (TypeError, ValueError) as error:
+            head = cls._without_weights(CPU, **config)
+        except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(
                 f"config.json of {model_id} does not describe a head: {error}"
             ) from error
-        head.load_tensors(tensors, model_id)
+        head.load_tensors(tensors, model_id, CPU)
         return head.to(device)
 
     @classmethod
@@ -218,16 +220,23 @@ class RewardHead(
         tensors, gated = head_files.read_reference_checkpoint(Path(path))
         shape = {"num_layers": num_layers, "hidden_size": hidden_size, "gated": gated}
         config = {"scored_tokens": "response", **shape, **kwargs}
-        head = cls._without_weights(_device_with_memory(), **config)
-        head.load_tensors(
-            head_files.split_fused(tensors, head.num_selected, hidden_size, path), path
-        )
+        device = _device_with_memory()
+        head = cls._without_weights(device, **config)
+        split = head_files.split_fused(tensors, head.num_selected, hidden_size, path)
+        head.load_tensors(split, path, device)
         return head
 
-    def load_tensors(self, tensors: Mapping[str, Tensor], source: str | Path) -> None:
-        """Replace the weights by `tensors` after checking names, shapes and values."""
+    def load_tensors(
+        self, tensors: Mapping[str, Tensor], source: str | Path, device: torch.device = CPU
+    ) -> None:
+        """Replace the weights by `tensors` after checking names, shapes and values.
+
+        `device`: where they come to lie if the head has no memory yet.
+        """
         expected = {name: tuple(value.shape) for name, value in self.state_dict().items()}
         check_tensors(tensors, expected, source)
+        if self.reward_bias.is_meta:
+            self.to_empty(device=device)
         self.load_state_dict(tensors)
 
 

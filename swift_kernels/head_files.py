@@ -3,15 +3,12 @@
 import contextlib
 import json
 import os
-import pickle
 import shutil
-import struct
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from huggingface_hub import hf_hub_download
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
@@ -19,23 +16,13 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from swift_kernels.checks import check_tensors
+from swift_kernels.tensor_pickles import read_tensor_pickle
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
 PICKLE_SUFFIXES = (".pt", ".pth", ".bin", ".pkl", ".ckpt")
-# What torch.load raises on files that were cut, or had bits flipped.
-DAMAGED_PICKLE = (
-    pickle.UnpicklingError,
-    struct.error,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
+# What safetensors raises on files that were cut, forged, or have dtypes that torch has not.
+DAMAGED_SAFETENSORS = (SafetensorError, KeyError, TypeError, ValueError)
 HUB_OPTIONS = ("revision", "cache_dir", "force_download", "local_files_only", "token")
 CONFIG_KEYS = (
     "num_layers",
@@ -142,7 +129,7 @@ def read(source: str, hub_options: dict[str, Any]) -> tuple[dict[str, Any], dict
     config = _parse_config(Path(files[0]).read_bytes(), source)
     try:
         tensors = load_safetensors(Path(files[1]).read_bytes())
-    except SafetensorError as error:
+    except DAMAGED_SAFETENSORS as error:
         raise ValueError(
             f"{WEIGHTS_NAME} of {source} is damaged or not safetensors ({error}); "
             "save or download it again"
@@ -153,7 +140,7 @@ def read(source: str, hub_options: dict[str, Any]) -> tuple[dict[str, Any], dict
 def _parse_config(content: bytes, source: str | Path) -> dict[str, Any]:
     try:
         config = json.loads(content)
-    except ValueError as error:  # broken JSON, or not UTF-8
+    except (ValueError, RecursionError) as error:  # broken, not UTF-8, or nested too deep
         raise ValueError(f"{CONFIG_NAME} of {source} is not JSON: {error}") from error
     if not isinstance(config, dict) or not {"num_layers", "hidden_size"} <= config.keys():
         raise ValueError(
@@ -167,15 +154,7 @@ def read_reference_checkpoint(path: Path) -> tuple[dict[str, Tensor], bool]:
     """Tensors of the paper's `.pt`, and whether it has a gate."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}; expected a .pt file of the paper's code")
-    try:
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except DAMAGED_PICKLE as error:
-        raise ValueError(
-            f"{path} is not a checkpoint of tensors alone: it is damaged, or a pickle that would "
-            "run code, which is never executed here"
-        ) from error
-    if not isinstance(tensors, dict) or not all(isinstance(v, Tensor) for v in tensors.values()):
-        raise ValueError(f"{path} holds {type(tensors).__name__}, expected a dict of tensors")
+    tensors = read_tensor_pickle(path)
     return tensors, "fused_layer.weight" in tensors
 
 

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from swift_kernels.checks import FEATURES, check_choice, check_count, check_flag, check_layers
 
+MAX_NUMBERS = 2**40  # in the hidden states of one token; no model comes near
+
 
 class HeadWeights(nn.Module):
     """Weights and biases of the reward and of the gate, all float32.
@@ -41,6 +43,11 @@ class HeadWeights(nn.Module):
         self.layers = check_layers(layers, num_layers)
         self.feature = check_choice(feature, FEATURES, "feature")
         shape = (self.num_selected, hidden_size)
+        if shape[0] * shape[1] > MAX_NUMBERS:
+            raise ValueError(
+                f"num_layers is {num_layers} and hidden_size is {hidden_size}, expected those of a "
+                f"model: at most {MAX_NUMBERS} numbers together"
+            )
         device = torch.get_default_device()  # the caller's wish, as for any module
         self.reward_weight = nn.Parameter(torch.empty(shape, dtype=torch.float32, device=device))
         self.reward_bias = nn.Parameter(torch.empty((), dtype=torch.float32, device=device))

@@ -1,5 +1,7 @@
 """Folders that hold no head, or a damaged one: each is refused in words that say what is wrong."""
 
+import json
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -41,6 +43,14 @@ CONFIGS = {
     "layers": (b'{"num_layers": 3, "hidden_size": 24, "layers": [0, 9]}', "layers is"),
     "layers_number": (b'{"num_layers": 3, "hidden_size": 24, "layers": 2}', "layers is 2"),
     "choice": (b'{"num_layers": 3, "hidden_size": 24, "scored_tokens": "x"}', "scored_tokens"),
+    "deep": (b"[" * 9_000, "is not JSON"),
+    "deep_value": (b'{"num_layers": %s, "hidden_size": 2}' % (b"[" * 400 + b"]" * 400), "config"),
+    "base_model": (b'{"num_layers": 3, "hidden_size": 24, "base_model": [1]}', "base_model is"),
+    # none of these takes the memory that it asks for
+    "many_layers": (b'{"num_layers": 10000000, "hidden_size": 24}', r"expected \(10000000, 24\)"),
+    "wide": (b'{"num_layers": 3, "hidden_size": 99999999999}', r"expected \(3, 99999999999\)"),
+    "large": (b'{"num_layers": 9999999, "hidden_size": 9999999}', "expected those of a model"),
+    "no_size": (b'{"num_layers": 3, "hidden_size": 1%s}' % (b"0" * 400), "expected those of a mod"),
     "other_shape": (b'{"num_layers": 4, "hidden_size": 24}', r"reward_weight .*expected \(4, 24\)"),
     "other_gate": (b'{"num_layers": 3, "hidden_size": 24, "gated": false}', "holds the tensors"),
 }
@@ -76,6 +86,20 @@ def test_weights_that_fit_no_head(case, folder):
     }
     save_file(changed, folder / WEIGHTS_NAME)
     with pytest.raises(ValueError, match=message):
+        RewardHead.from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape"),
+    [("F8_E8M0", [8]), ("F4", [16]), ("X", [8]), ("U8", [0, 2**64 - 1]), ("U8", [2**40, 2**40])],
+)
+def test_weights_that_torch_cannot_hold(dtype, shape, folder):
+    num_bytes = 0 if 0 in shape else 8
+    entry = {"dtype": dtype, "shape": shape, "data_offsets": [0, num_bytes]}
+    header = json.dumps({"reward_bias": entry}).encode()
+    content = len(header).to_bytes(8, "little") + header + bytes(num_bytes)
+    (folder / WEIGHTS_NAME).write_bytes(content)
+    with pytest.raises(ValueError, match="model.safetensors of .* is damaged or not safetensors"):
         RewardHead.from_pretrained(folder)
 
 
