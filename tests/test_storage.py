@@ -1,6 +1,7 @@
 """The one lock, the one staging file and the one digest that all files are written with."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from swift_bon.storage import (
     check_sha256,
     file_sha256,
     only_run,
+    parse_json,
     sha256,
     short_digest,
     staged_file,
@@ -86,6 +88,32 @@ def test_checks_say_what_the_caller_knows_to_do(tmp_path):
     with pytest.raises(ValueError, match="is damaged: .*; bake it again"):
         check_sha256(path, sha256("abc"), "bake it again")
     check_sha256(path, sha256("abcd"), "bake it again")
+
+
+@pytest.mark.parametrize("text", ['{"a": "\\ud83d\\ude00 x"}', "\ufeff[1, null]", "\n 1e999"])
+def test_json_that_can_be_written_again(text):
+    value = parse_json(text.encode())
+    assert value == parse_json(json.dumps(value, ensure_ascii=False).encode())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", "Expecting property name"),
+        (b'"\xff"', "can't decode byte"),
+        ('{"a": 1}'.encode("utf-16"), "can't decode byte"),
+        (b'["\\ud83d", 1]', "surrogates not allowed"),
+        (b'{"\\uDE00": 1}', "surrogates not allowed"),
+        (b'"\xed\xa0\xbd"', "can't decode byte"),
+        (b"[" * 100_000, "more than 200 deep"),
+        (b'{"a":' * 201 + b"[]" + b"}" * 201, "more than 200 deep"),
+        (b"[" * 800 + b"]" * 800, "more than 200 deep"),
+    ],
+    ids=range(9),
+)
+def test_json_that_cannot(content, message):
+    with pytest.raises(ValueError, match=message):
+        parse_json(content)
 
 
 def test_storage_needs_no_torch():

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,7 +18,10 @@ from typing import Any, BinaryIO
 from filelock import FileLock, Timeout
 
 BLOCK_BYTES = 2**20
+MAX_DEPTH = 200  # of JSON; ours has five
+TOO_DEEP = f"it is nested more than {MAX_DEPTH} deep"
 SHORT_DIGITS = 16  # of a digest, enough to tell apart what one project holds
+HALF_A_PAIR = re.compile(r"\\u[dD][89a-fA-F]")  # an escape that no UTF-8 has, unless in pairs
 
 
 def append_lines(path: Path, lines: list[str]) -> None:
@@ -99,6 +103,38 @@ def only_run(path: Path, lock: Path | None = None) -> Iterator[None]:
             yield
     except Timeout as error:
         raise ValueError(f"{path} is being written by another run; wait for its end") from error
+
+
+def parse_json(content: str | bytes) -> Any:
+    """What is written in JSON, as Python has it.
+
+    Raises:
+        ValueError: not JSON, not UTF-8, or as `check_parsed`.
+    """
+    text = content.decode("utf-8-sig") if isinstance(content, bytes) else content
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise ValueError(TOO_DEEP) from error
+    check_parsed(value, text)
+    return value
+
+
+def check_parsed(value: Any, text: str) -> None:
+    """Refuse what Python reads in a JSON text, and then can neither show nor write again.
+
+    Raises:
+        ValueError: half of a pair of surrogates, or nested too deep.
+    """
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        level = [value] if isinstance(value, dict | list) else []
+        for _ in range(MAX_DEPTH):
+            rows = [node.values() if isinstance(node, dict) else node for node in level]
+            level = [item for row in rows for item in row if isinstance(item, dict | list)]
+        if level:
+            raise ValueError(TOO_DEEP)
+    if HALF_A_PAIR.search(text):
+        json.dumps(value, ensure_ascii=False).encode()
 
 
 def finite_json(value: Any) -> Any:

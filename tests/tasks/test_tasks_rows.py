@@ -73,6 +73,9 @@ def test_rows_are_read_one_after_the_other(tmp_path):
         ("[", "row 0 of .* is not JSON"),
         ("[" * 100_000, "row 0 of .* is not JSON"),
         ('{"a":' * 100_000, "line 1 of .* is not JSON"),
+        ('[{"a": 1}, {"a": "\\uD83d \\ude00"}]', "row 1 of .* cannot be read: .*surrogates"),
+        ('{"a": 1}\n{"a": "\\udE00"}', "line 2 of .* is not JSON: .*surrogates"),
+        (f'[{{"a": {"[" * 300}{"]" * 300}}}]', "row 0 of .* more than 200 deep"),
     ],
     ids=[
         "cut-line",
@@ -84,6 +87,9 @@ def test_rows_are_read_one_after_the_other(tmp_path):
         "empty",
         "deep",
         "deep-line",
+        "half-a-pair",
+        "half-a-pair-line",
+        "too-deep",
     ],
 )
 def test_what_is_no_file_of_rows(tmp_path, text, message):

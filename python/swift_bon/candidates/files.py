@@ -7,7 +7,7 @@ from typing import Any
 
 from swift_bon.candidates.lines import parse_line, to_line
 from swift_bon.candidates.records import PromptCandidates, PromptLabels
-from swift_bon.storage import append_lines, whole_file, write_whole
+from swift_bon.storage import append_lines, parse_json, whole_file, write_whole
 
 
 def header_path(path: Path) -> Path:
@@ -34,7 +34,7 @@ def read_header(path: str | Path) -> dict[str, Any]:
             f"there is no header {header} beside {path}; collect writes both, keep them together"
         )
     try:
-        settings = json.loads(header.read_text(encoding="utf-8"))
+        settings = parse_json(header.read_bytes())
     except ValueError as error:
         raise ValueError(f"{header} is not JSON: {error}") from error
     if not isinstance(settings, dict) or not all(

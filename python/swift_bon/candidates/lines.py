@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate, TokenScores
+from swift_bon.storage import parse_json
 
 PROMPT_FIELDS = ("id", "prompt", "reference", "prompt_token_ids", "candidates")
 CANDIDATE_FIELDS = ("text", "token_ids", "correct", "scores", "answer", "token_scores")
@@ -16,7 +17,7 @@ OPTIONAL = {"reference", "prompt_token_ids", "answer", "scores", "token_scores"}
 
 def parse_line(line: bytes, where: str) -> PromptCandidates:
     try:
-        record = json.loads(line)
+        record = parse_json(line)
     except ValueError as error:
         if not line.endswith(b"\n"):
             raise ValueError(
@@ -58,7 +59,7 @@ def _parse_candidate(record: object, what: str, where: str) -> StoredCandidate:
         raise ValueError(f"{where}: scores are not all numbers")
     if token_scores is None:
         return candidate
-    parsed = _parse_token_scores(token_scores, candidate, what, where)
+    parsed = parse_token_scores(token_scores, candidate, what, where)
     return replace(candidate, token_scores=parsed)
 
 
@@ -66,9 +67,10 @@ def _are_integers(values: object) -> bool:
     return isinstance(values, list) and set(map(type, values)) <= {int}
 
 
-def _parse_token_scores(
+def parse_token_scores(
     record: object, candidate: StoredCandidate, what: str, where: str
 ) -> TokenScores:
+    """Raises ValueError where they are not those of the candidate's tokens."""
     what = f"token_scores of {what}"
     tokens = TokenScores(**_check_fields(record, TOKEN_FIELDS, what, where))
     num_tokens = len(candidate.token_ids)

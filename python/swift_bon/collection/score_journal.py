@@ -12,8 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from swift_bon.candidates.lines import parse_token_scores
 from swift_bon.candidates.records import PromptCandidates, TokenScores
-from swift_bon.storage import append_lines, drop_torn_line, short_digest, write_whole
+from swift_bon.storage import (
+    append_lines,
+    drop_torn_line,
+    parse_json,
+    short_digest,
+    write_whole,
+)
 
 
 class PromptScores(NamedTuple):
@@ -45,6 +52,8 @@ class ScoreJournal:
         self._first_line = json.dumps({"name": name, "origin": origin}) + "\n"
         self._places: dict[str, tuple[str, int]] = {}  # of each prompt: digest, offset of its line
         if path.exists():
+            if not path.is_file():
+                raise ValueError(f"{path} is not a file; delete it to score anew")
             drop_torn_line(path)
             self._read_places(name, origin)
 
@@ -77,15 +86,20 @@ class ScoreJournal:
         """The scores of a prompt that is in here.
 
         Raises:
-            ValueError: its candidates are others than those that were scored.
+            ValueError: its candidates are others than those that were scored, or the file is
+                damaged.
         """
         self.check_same(prompt)
         with self.path.open("rb") as file:
             file.seek(self._places[prompt.id][1])
-            record = json.loads(file.readline())
-        scores = [math.nan if score is None else score for score in record["scores"]]
-        tokens = [t if t is None else TokenScores(**t) for t in record["token_scores"]]
-        return PromptScores(scores, tokens)
+            line = file.readline()
+        try:
+            return _to_scores(parse_json(line), prompt)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(
+                f"{self.path} has no scores of the candidates of {prompt.id!r} "
+                f"({type(error).__name__}: {error}); delete that file to score anew"
+            ) from error
 
     def check_same(self, prompt: PromptCandidates) -> None:
         if self._places[prompt.id][0] != _digest(prompt):
@@ -102,7 +116,7 @@ class ScoreJournal:
         with self.path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 try:
-                    record = json.loads(line)
+                    record = parse_json(line)
                     if number == 1:
                         scored: Any = {"name": record["name"], "origin": record["origin"]}
                     else:
@@ -119,6 +133,19 @@ class ScoreJournal:
                         "name, or delete that file"
                     )
                 place += len(line)
+
+
+def _to_scores(record: dict[str, Any], prompt: PromptCandidates) -> PromptScores:
+    """Raises KeyError, TypeError or ValueError where it is not what `_to_line` writes."""
+    scores = [math.nan if score is None else score for score in record["scores"]]
+    if not set(map(type, scores)) <= {float, int}:
+        raise TypeError(f"scores are {record['scores']!r:.80}, expected numbers or null")
+    columns = zip(record["token_scores"], prompt.candidates, scores, strict=True)
+    tokens = [
+        None if row is None else parse_token_scores(row, candidate, f"candidate {number}", "it")
+        for number, (row, candidate, _) in enumerate(columns)
+    ]
+    return PromptScores(scores, tokens)
 
 
 def _digest(prompt: PromptCandidates) -> str:

@@ -95,7 +95,7 @@ class FeatureSpec:
         layers = self.layers if layers is None else layers
         if self.projection is not None:
             weight, bias = self.projection.lift(weight, bias, self.blocks_of(layers))
-        is_whole = layers == tuple(range(self.num_layers))
+        is_whole = len(layers) == self.num_layers
         weight = weight.reshape(len(weight), len(layers), self.hidden_size)
         tensors = {"reward_weight": weight[0], "reward_bias": bias[0]}
         if len(weight) == 2:

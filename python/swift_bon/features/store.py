@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from swift_bon.candidates.records import PromptCandidates, PromptLabels
@@ -27,8 +26,10 @@ from swift_bon.features.store_files import (
     read_entries,
     read_index,
 )
-from swift_bon.features.tensor_files import tensor_sha256
+from swift_bon.features.tensor_files import read_tensors, tensor_sha256
 from swift_bon.storage import check_file, check_sha256
+
+MAKE_THIS_AGAIN = f"delete the file and {MAKE_AGAIN}"
 
 
 class FeatureStore:
@@ -82,9 +83,9 @@ class FeatureStore:
         entry = self._entries[shard]
         path = self.folder / entry.file
         if shard not in self._verified:
-            check_sha256(path, entry.sha256, f"delete the file and {MAKE_AGAIN}")
+            check_sha256(path, entry.sha256, MAKE_THIS_AGAIN)
             self._verified.add(shard)
-        pack = Pack(*_load(path, *Pack._fields))
+        pack = Pack(**read_tensors(path, MAKE_THIS_AGAIN, *Pack._fields))
         expected = (entry.num_tokens, self.spec.dim)
         num_candidates = sum(self.shards[shard].num_candidates)
         if (
@@ -93,9 +94,9 @@ class FeatureStore:
             or not _are_offsets(pack.offsets, num_candidates, entry.num_tokens)
         ):
             raise ValueError(
-                f"{path} holds {tuple(pack.states.shape)} of {pack.states.dtype} for "
-                f"{len(pack.offsets) - 1} candidates, the index says {expected} for "
-                f"{num_candidates}, one after the other; {START_OVER}"
+                f"{path} holds {tuple(pack.states.shape)} of {pack.states.dtype} with offsets "
+                f"{tuple(pack.offsets.shape)}, the index says {expected} for {num_candidates} "
+                f"candidates, one after the other; {START_OVER}"
             )
         advance(entry.num_tokens)
         return pack
@@ -104,16 +105,25 @@ class FeatureStore:
         """Over all tokens of the store, from the sums that stand in its shards.
 
         Raises:
-            ValueError: a shard is damaged.
+            ValueError: a shard is damaged, or there is none.
         """
-        sums = torch.zeros(2, self.spec.dim, dtype=torch.float64, device="cpu")
+        sums: Tensor | None = None
         for entry in self._entries:
             path = self.folder / entry.file
-            (moments,) = _load(path, "moments")
-            if tensor_sha256(moments) != entry.moments_sha256:
-                raise _damaged(path, "its sums are not those that were written")
-            sums += moments
+            moments = read_tensors(path, MAKE_THIS_AGAIN, "moments")["moments"]
+            if (
+                moments.dtype != torch.float64
+                or tuple(moments.shape) != (2, self.spec.dim)
+                or tensor_sha256(moments) != entry.moments_sha256
+            ):
+                raise ValueError(
+                    f"{path} is damaged: its sums are not those that were written; "
+                    f"{MAKE_THIS_AGAIN}"
+                )
+            sums = moments if sums is None else sums + moments
             advance(entry.num_tokens)
+        if sums is None:
+            raise ValueError(f"{self.folder} has no features of any prompt; extract some")
         return divide_moments(sums, sum(entry.num_tokens for entry in self._entries))
 
     def will_read(self, shard: int) -> None:
@@ -131,15 +141,3 @@ def _are_offsets(offsets: Tensor, num_candidates: int, num_tokens: int) -> bool:
         and int(offsets[-1]) == num_tokens
         and bool((offsets.diff() >= 0).all())
     )
-
-
-def _load(path: Path, *names: str) -> list[Tensor]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return [file.get_tensor(name) for name in names]
-    except SafetensorError as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, what: object) -> ValueError:
-    return ValueError(f"{path} is damaged: {what}; delete the file and {MAKE_AGAIN}")

@@ -11,25 +11,32 @@ whole shards, and at most one file that does not count and is written again. Not
 
 import itertools
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
 from swift_bon.candidates.records import PromptCandidates
 from swift_bon.features.projection import Projection, Scaling
 from swift_bon.features.shards import Pack, sum_moments
 from swift_bon.features.spec import FeatureSpec
-from swift_bon.features.tensor_files import tensor_sha256, write_tensors
+from swift_bon.features.store_records import (
+    LATER_NAMES,
+    SPEC_NAMES,
+    ShardEntry,
+    StoredPrompt,
+    to_entry,
+    to_spec,
+)
+from swift_bon.features.tensor_files import read_tensors, tensor_sha256, write_tensors
 from swift_bon.storage import (
     append_lines,
     check_file,
     check_sha256,
     drop_torn_line,
+    parse_json,
     with_checksum,
     without_checksum,
     write_whole,
@@ -41,30 +48,6 @@ SHARDS_NAME = "shards.jsonl"
 PROJECTION_NAME = "projection.safetensors"
 MAKE_AGAIN = "extract again, which makes only what is lost"
 START_OVER = "delete the folder and extract again"
-SHARD_NAME = re.compile(r"shard-([0-9]{5,})\.safetensors")
-SPEC_NAMES = ("model", "num_layers", "hidden_size", "layers", "scored_tokens", "dtype")
-LATER_NAMES = ("fingerprint",)  # that older stores have not
-
-
-@dataclass(frozen=True)
-class StoredPrompt:
-    """A prompt in a shard: which, with which tokens."""
-
-    id: str
-    digest: str
-    num_candidates: int
-
-
-@dataclass(frozen=True)
-class ShardEntry:
-    """A line of `shards.jsonl`."""
-
-    file: str
-    num_bytes: int
-    sha256: str
-    moments_sha256: str  # of the sums alone, which are read before the rest
-    num_tokens: int
-    prompts: list[StoredPrompt]  # in packed order
 
 
 def write_index(folder: Path, spec: FeatureSpec, source: dict[str, Any]) -> None:
@@ -97,32 +80,30 @@ def read_index(folder: Path) -> tuple[FeatureSpec, dict[str, Any]]:
             f"{folder} is no feature store: it has no {INDEX_NAME}; make one with swift-bon extract"
         )
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
+        index = parse_json(path.read_bytes())
         if index["format"] != FORMAT:
             raise ValueError(f"its format is {index['format']}, expected {FORMAT}")
         index = without_checksum(index)
-        fields, stored = index["spec"], index["projection"]
-        later = {name: fields[name] for name in LATER_NAMES if name in fields}
-        fields = {name: fields[name] for name in SPEC_NAMES} | later
-        fields["layers"] = tuple(fields["layers"])
+        stored = index["projection"]
+        spec = to_spec(index["spec"])
         source = dict(index["source"])
+        size, digest = (stored["num_bytes"], stored["sha256"]) if stored else (0, "")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(
             f"{path} does not describe a feature store ({type(error).__name__}: {error}); "
             f"{START_OVER}"
         ) from error
-    spec = FeatureSpec(**fields)
     if stored:
         path = folder / PROJECTION_NAME
-        check_file(path, stored["num_bytes"], START_OVER)
-        check_sha256(path, stored["sha256"], START_OVER)
+        check_file(path, size, START_OVER)
+        check_sha256(path, digest, START_OVER)
         spec = replace(spec, projection=_read_projection(path, spec))
     return spec, source
 
 
 def _read_projection(path: Path, plain: FeatureSpec) -> Projection | Scaling:
     """The projection of the states of a spec that has none yet."""
-    tensors = load_file(path)
+    tensors = read_tensors(path, START_OVER)
     num_layers, width = len(plain.layers), plain.hidden_size
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     num_rows = shapes.get("matrix", (0, 0))[1:2]
@@ -176,23 +157,21 @@ def read_entries(folder: Path) -> list[ShardEntry]:
     path = folder / SHARDS_NAME
     if not path.exists():
         return []
+    if not path.is_file():
+        raise ValueError(f"{path} is not a file; delete it and {MAKE_AGAIN}")
     *lines, _ = path.read_bytes().split(b"\n")
     entries = []
     seen: set[str] = set()
     for number, line in enumerate(lines, 1):
         try:
-            record = without_checksum(json.loads(line))
-            prompts = [StoredPrompt(**prompt) for prompt in record.pop("prompts")]
-            entry = ShardEntry(**record, prompts=prompts)
-            if not SHARD_NAME.fullmatch(entry.file):
-                raise ValueError(f"its file is {entry.file!r}")
+            entry = to_entry(without_checksum(parse_json(line)))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(
                 f"line {number} of {path} is not a shard ({type(error).__name__}: {error}); "
                 f"delete that line and {MAKE_AGAIN}"
             ) from error
-        ids = {prompt.id for prompt in prompts}
-        if ids & seen or len(ids) < len(prompts):
+        ids = {prompt.id for prompt in entry.prompts}
+        if ids & seen or len(ids) < len(entry.prompts):
             raise ValueError(
                 f"line {number} of {path}: a prompt comes twice; delete that line and {MAKE_AGAIN}"
             )

@@ -11,7 +11,7 @@ from swift_bon.features.model_features import ModelFeatures
 from swift_bon.features.tensor_files import tensor_sha256, write_tensors
 from swift_bon.fitting.head_fitting import HeadFitting
 from swift_bon.fitting.history import Fit
-from swift_bon.storage import sha256, with_checksum, without_checksum
+from swift_bon.storage import parse_json, sha256, with_checksum, without_checksum
 
 CHECKPOINT_NAME = "fit-checkpoint.safetensors"
 SLOT = "optimizer.{index}.{name}"
@@ -58,12 +58,13 @@ def load_checkpoint(folder: Path, fitting: HeadFitting) -> bool:
         return False
     try:
         with safe_open(path, framework="pt") as file:
-            record = without_checksum(json.loads(file.metadata()["fit"]))
+            record = without_checksum(parse_json(file.metadata()["fit"]))
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+        checksums = {name: tensor_sha256(value) for name, value in tensors.items()}
+        digest, expected = record["digest"], record["sha256"]
     except (SafetensorError, ValueError, TypeError, LookupError, AttributeError):
         return False  # damaged, or no checkpoint at all
-    checksums = {name: tensor_sha256(value) for name, value in tensors.items()}
-    if record["digest"] != fit_digest(fitting) or record["sha256"] != checksums:
+    if digest != fit_digest(fitting) or checksums != expected:
         return False
     _restore(fitting, tensors)
     fitting.fits = [Fit(**fit) for fit in record["fits"]]

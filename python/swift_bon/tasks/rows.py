@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from swift_bon.storage import check_parsed, parse_json
+
 CHUNK_CHARACTERS = 1 << 20
 
 
@@ -46,8 +48,8 @@ def _of_lines(file: TextIO, path: Path) -> Iterator[object]:
         if not line.strip():
             continue
         try:
-            yield json.loads(line)
-        except (ValueError, RecursionError) as error:
+            yield parse_json(line)
+        except ValueError as error:
             raise ValueError(f"line {number} of {path} is not JSON: {error}") from error
 
 
@@ -81,6 +83,10 @@ def _of_list(file: TextIO, path: Path) -> Iterator[object]:
             text, at = text[at:] + more, 0
             wanted *= 2  # a row of any length is decoded few times
             continue
+        try:
+            check_parsed(row, text[at:end])
+        except ValueError as error:
+            raise ValueError(f"row {number} of {path} cannot be read: {error}") from error
         yield row
         number, wanted = number + 1, CHUNK_CHARACTERS
         may_end = text[end] == "]"
