@@ -16,11 +16,16 @@ ONLY ?=
 GPU_OUT := $(if $(OUT),--out $(OUT))
 WITH_PATH := PYTHONPATH=.:python:$$PYTHONPATH
 
-.PHONY: help demo test lint docs bench gpu tune tables evaluate graders fits demo-head browser clean
+# make fuzz SECONDS=600 SEED=7; what it finds lies in runs/fuzz, and is made again by seed and number.
+SECONDS ?= 60
+SEED ?= 0
+
+.PHONY: help demo test fuzz lint docs bench gpu tune tables evaluate graders fits demo-head browser clean
 
 help:
 	@echo "make demo       sample, score while generating, pick: a real model on 24 questions"
 	@echo "make test       the test suite"
+	@echo "make fuzz       damaged files for every reader: SECONDS=60, SEED=0"
 	@echo "make lint       ruff, and mypy over both packages"
 	@echo "make docs       this documentation as a site, in site/"
 	@echo "make browser    both pages opened in headless Chromium, and their pictures for the docs"
@@ -48,6 +53,9 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2
+
+fuzz: $(INSTALLED)
+	PYTHONPATH=tests/helpers OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py --seconds $(SECONDS) --seed $(SEED)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
