@@ -22,6 +22,7 @@ from swift_bon.models.identity import (
     embedding_matrix,
     identify,
 )
+from swift_bon.models.model_checks import check_model_and_tokenizer
 from swift_bon.models.prompts import pad_token_id
 from swift_bon.models.stored_prompts import StoredPrompts
 from swift_kernels import RewardHead, score_packed
@@ -91,6 +92,7 @@ class HeadScorer:
         batch_size: int = 64,
         stored: StoredPrompts | None = None,
     ):
+        check_model_and_tokenizer(model, tokenizer)
         check_head_fits(head, model)
         self.origin = {"head": head.digest()}
         self.batch_size = check_count(batch_size, "batch_size")

@@ -20,6 +20,7 @@ from swift_bon.generation.best_of import Candidate, sample_candidates
 from swift_bon.generation.confidence import default_window
 from swift_bon.graders.registry import Grader, load_grader
 from swift_bon.models.identity import HEADER_FINGERPRINT, check_head_fits, model_name
+from swift_bon.models.model_checks import check_model_and_tokenizer
 from swift_bon.models.prompts import check_prompts, render_prompts
 from swift_bon.models.sampled_weights import fingerprint
 from swift_bon.models.template_arguments import storable_arguments
@@ -88,8 +89,8 @@ def collect(
     >>> [len(prompt.candidates) for prompt in prompts]
     [3, 3]
     """
-    path = Path(path)
-    graded_by = load_task(task, data, grader)
+    check_model_and_tokenizer(model, tokenizer)
+    path, graded_by = Path(path), load_task(task, data, grader)
     questions, unparsable = take_questions(graded_by, split, limit)
     check_count(num_return_sequences, "num_return_sequences")
     check_count(batch_size, "batch_size")

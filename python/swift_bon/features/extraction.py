@@ -20,6 +20,7 @@ from swift_bon.features.stored_states import StoredStates
 from swift_bon.models.chat_templates import template_digest
 from swift_bon.models.forward import count_scored_tokens
 from swift_bon.models.identity import check_training_data, identify
+from swift_bon.models.model_checks import check_model_and_tokenizer
 from swift_bon.models.sampled_weights import weights_digest
 from swift_bon.models.stored_prompts import StoredPrompts
 from swift_kernels.checks import check_choice, check_layers
@@ -77,6 +78,7 @@ def extract_features(
     (16, 'float16')
     """
     path = Path(path)
+    check_model_and_tokenizer(model, tokenizer)
     prompts, header = read_candidates(path), read_header(path)
     check_training_data(prompts, header, identify(model), path, model)
     spec = feature_spec(model, layers, scored_tokens, dtype, projection is not None)

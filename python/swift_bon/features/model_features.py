@@ -38,6 +38,7 @@ from swift_bon.models.forward import (
     num_scored_tokens,
     response_states,
 )
+from swift_bon.models.model_checks import check_model_and_tokenizer
 from swift_bon.models.prompts import pad_token_id
 from swift_bon.models.stored_prompts import StoredPrompts
 from swift_bon.seeds import stream_seed
@@ -222,6 +223,7 @@ def stream_features(
     (2, 576)
     """
     path = Path(path)
+    check_model_and_tokenizer(model, tokenizer)
     prompts, header = read_candidates(path), read_header(path)
     identity.check_training_data(prompts, header, identity.identify(model), path, model)
     dtype = STATE_DTYPES.get(model.dtype, "float32")

@@ -18,11 +18,11 @@ from swift_bon.generation.checks import check_generate_kwargs
 from swift_bon.generation.results import BestOfN, Candidate, pick_best
 from swift_bon.models.chat_templates import Chat
 from swift_bon.models.identity import (
-    check_decoder_only,
     check_head_fits,
     context_length,
 )
 from swift_bon.models.memory import run_or_free
+from swift_bon.models.model_checks import check_model_and_tokenizer
 from swift_bon.models.prompts import (
     Prompts,
     check_prompt_length,
@@ -129,7 +129,7 @@ def sample_candidates(
 
     The other arguments are those of `best_of_n`.
     """
-    check_decoder_only(model)
+    check_model_and_tokenizer(model, tokenizer)
     check_generate_kwargs(generate_kwargs)
     if batch_size is None:
         batch_size = max(1, len(chats) * num_return_sequences)

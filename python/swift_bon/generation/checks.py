@@ -6,7 +6,7 @@ from transformers import GenerationConfig, PreTrainedModel
 from transformers.generation.configuration_utils import GenerationMode
 from transformers.generation.streamers import BaseStreamer
 
-from swift_bon.models.identity import check_decoder_only
+from swift_bon.models.model_checks import check_model
 from swift_bon.models.prefix import CACHE_NAMES, find_cache
 from swift_kernels import RewardHead
 
@@ -73,7 +73,7 @@ def check_decoding(
     model_kwargs: dict[str, Any],
 ) -> None:
     """Refuse, by name, a way of decoding whose states are not those of the returned tokens."""
-    check_decoder_only(model)
+    check_model(model)
     if generation_config.get_generation_mode() not in SCORED_MODES:
         refuse(_mode_argument(generation_config))
     if _is_on("guidance_scale", generation_config.guidance_scale):

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from swift_bon.candidates.files import check_has_prompts
 from swift_bon.models.comparison import Identity, Verdict, compare
+from swift_bon.models.model_checks import check_model
 from swift_bon.models.sampled_weights import decode, take_fingerprint
 from swift_bon.models.wrappers import bare_model
 from swift_kernels import RewardHead
@@ -28,13 +29,6 @@ class UnprovenModelWarning(UserWarning):
     >>> from swift_bon.models import UnprovenModelWarning
     >>> warnings.simplefilter("error", UnprovenModelWarning)  # to be stopped instead
     """
-
-
-def check_decoder_only(model: PreTrainedModel) -> None:
-    if model.config.is_encoder_decoder:
-        raise ValueError(
-            f"{type(model).__name__} is an encoder-decoder model, expected a decoder-only one"
-        )
 
 
 def head_fit(head: RewardHead, model: PreTrainedModel) -> Verdict:
@@ -58,6 +52,7 @@ def check_head_fits(head: RewardHead, model: PreTrainedModel) -> None:
             "load one with RewardHead.from_pretrained"
         )
     check_reads_states(head)
+    check_model(model)
     shape = _shape_differs(head, model)
     if shape:
         raise ValueError(
