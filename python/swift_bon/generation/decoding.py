@@ -16,6 +16,7 @@ from transformers.generation import GenerateDecoderOnlyOutput
 
 from swift_bon.generation.checks import refuse
 from swift_bon.generation.scored_decoding import ScoredDecoding
+from swift_bon.models.identity import check_head_fits
 from swift_kernels import RewardHead, select_best
 
 GENERATE_CODE = inspect.unwrap(GenerationMixin.generate).__code__
@@ -79,6 +80,7 @@ class BestOfNDecoding:
         **model_kwargs: Any,
     ) -> Tensor | BestOfNOutput:
         _refuse_dropped_arguments()
+        check_head_fits(self.head, model)
         method = ScoredDecoding(self.head)
         result = method(
             model, input_ids, logits_processor, stopping_criteria, generation_config, **model_kwargs

@@ -19,7 +19,6 @@ from swift_bon.generation.sampling import CandidateSampler
 from swift_bon.generation.stopping import FinishTracker
 from swift_bon.generation.token_scores import TokenRecorder
 from swift_bon.models.capture import Capture
-from swift_bon.models.identity import check_head_fits
 from swift_bon.models.prefix import can_share, share_prefill
 from swift_kernels import RewardHead, RunningScore
 
@@ -44,7 +43,7 @@ class ScoredDecoding:
     """A decoding method for `custom_generate` that returns all candidates as `DecodedCandidates`.
 
     Args:
-        head: None samples without scoring.
+        head: known to fit the model; None samples without scoring.
         seeds: a random stream for each candidate; None leaves sampling to `generate`.
         with_logprobs: keep the mean log-probability of each candidate too.
         confidence_window: keep all free scores, with groups of so many tokens.
@@ -79,8 +78,6 @@ class ScoredDecoding:
         generation_config: GenerationConfig,
         **model_kwargs: Any,
     ) -> DecodedCandidates:
-        if self.head is not None:
-            check_head_fits(self.head, model)
         check_decoding(model, self.head, generation_config, model_kwargs)
         generation_config.disable_compile = True  # hooks do not run inside a compiled forward
         num_candidates = len(input_ids)
