@@ -9,6 +9,8 @@ import torch
 import triton
 import triton.language as tl
 
+from swift_kernels.fused import interpreter as interpreter  # before the first launch
+
 TRITON_DTYPES = {
     torch.float32: tl.float32,
     torch.float16: tl.float16,
