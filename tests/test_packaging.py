@@ -8,8 +8,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import tomllib
 
 import swift_kernels
+from installed_versions import TESTED, is_lowest, lower_bounds
 from swift_bon.lazy import GENERATE
 
 ROOT = Path(__file__).parent.parent
@@ -60,6 +62,38 @@ def test_the_door_knows_what_the_extra_brings(wheel):
         text = file.read(name).decode()
     names = re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*; extra == .generate.$", text, re.MULTILINE)
     assert names == list(GENERATE)
+
+
+def test_every_requirement_has_a_lower_bound_that_can_be_tried():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *(line for name in TESTED for line in extras[name])]
+    names = {re.split(r"[^\w-]", line)[0] for line in lines} - {"swift-kernels"}
+    assert names == lower_bounds().keys()
+
+
+def test_the_lowest_versions_are_those_that_are_written_down():
+    bounds = lower_bounds()
+    text = (ROOT / "docs/quickstart.md").read_text("utf-8")
+    heads, lowest = (
+        re.findall(rf"^\|{row}.*$", text, re.MULTILINE)[0] for row in (" \\|", " the l")
+    )
+    names, versions = (re.findall(r"[^| ]+", row.split("|", 2)[2]) for row in (heads, lowest))
+    assert "torch" in names
+    for name, version in zip(names, versions, strict=True):
+        assert is_lowest(version, bounds[name]), f"{name} {version} in the docs, {bounds[name]}"
+    for page in ("README.md", "docs/quickstart.md"):
+        words = (ROOT / page).read_text("utf-8")
+        assert f"PyTorch {bounds['torch']}" in words
+        assert f"transformers {bounds['transformers']}" in words
+
+
+@pytest.mark.parametrize(
+    ("installed", "bound", "is_equal"),
+    [("4.66.0", "4.66", True), ("2.13.0+cpu", "2.13", True), ("2.13.1", "2.13", False)],
+)
+def test_which_version_is_the_lowest(installed, bound, is_equal):
+    assert is_lowest(installed, bound) == is_equal
 
 
 def test_a_citation_names_this_version():
