@@ -10,6 +10,7 @@ from torch.utils._device import _device_constructors
 ROOT = Path(__file__).parent.parent
 # Of one dtype whatever the default: positions, or what was saved.
 DTYPE_IS_FIXED = {"randperm", "tril_indices", "triu_indices", "Generator", "load"}
+DEVICE_IS_FIXED = {"frombuffer"}
 OTHER_NAMES = {"device": {"map_location"}, "dtype": set()}
 LEGACY = {"Tensor", "FloatTensor", "DoubleTensor", "HalfTensor", "LongTensor", "BoolTensor"}
 FACTORIES = {function.__name__.removeprefix("fft_") for function in _device_constructors()}
@@ -36,7 +37,8 @@ def unnamed(code: str) -> list[str]:
         if not is_module and not (owner.startswith("torch") and name in FACTORIES):
             continue
         given = {keyword.arg for keyword in node.keywords}
-        needed = ["device"] if name in DTYPE_IS_FIXED else ["dtype", "device"]
+        needed = ["device"] if name not in DEVICE_IS_FIXED else []
+        needed += ["dtype"] if name not in DTYPE_IS_FIXED else []
         missing = [what for what in needed if not given & {what, *OTHER_NAMES[what]}]
         if missing:
             found.append(

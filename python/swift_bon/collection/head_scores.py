@@ -19,12 +19,11 @@ from swift_bon.models.identity import (
     check_head_fits,
     check_written_by,
     context_length,
-    embedding_matrix,
     identify,
 )
 from swift_bon.models.model_checks import check_model_and_tokenizer
-from swift_bon.models.prompts import pad_token_id
 from swift_bon.models.stored_prompts import StoredPrompts
+from swift_bon.models.vocabulary import input_device, num_token_ids, pad_token_id
 from swift_kernels import RewardHead, score_packed
 from swift_kernels.checks import check_count
 
@@ -98,8 +97,8 @@ class HeadScorer:
         self.batch_size = check_count(batch_size, "batch_size")
         self._model, self._tokenizer = model, tokenizer
         self._stored = stored or StoredPrompts(tokenizer)
-        self._embeddings = embedding_matrix(model)
-        self._head = copy.deepcopy(head).to(self._embeddings.device)
+        self._device = input_device(model)
+        self._head = copy.deepcopy(head).to(self._device)
         self._layers = head.layers or tuple(range(head.num_layers))
 
     def can_score(self, candidate: StoredCandidate) -> bool:
@@ -108,7 +107,7 @@ class HeadScorer:
     def check(self, prompt: PromptCandidates) -> None:
         rendered = self._stored.token_ids([prompt])
         context = context_length(self._model)
-        check_candidates([prompt], rendered, len(self._embeddings), context)
+        check_candidates([prompt], rendered, num_token_ids(self._model), context)
 
     def score(self, prompts: Sequence[PromptCandidates]) -> list[PromptScores]:
         responses = [
@@ -138,13 +137,13 @@ class HeadScorer:
     ) -> list[TokenValues]:
         """Of each response the score, and the rewards and gates of its scored tokens."""
         values: list[TokenValues] = [(-math.inf, [], [])] * len(responses)
-        device = self._embeddings.device
+        device = self._device
         for states in response_states(
             self._model,
             self._stored.token_ids(prompts),
             responses,
             layers=self._layers,
-            pad_id=pad_token_id(self._tokenizer),
+            pad_id=pad_token_id(self._tokenizer, self._model),
             batch_size=self.batch_size,
         ):
             self.batch_size = states.batch_size  # the next window begins with what had room

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from swift_bon.models.identity import context_length, embedding_matrix
+from swift_bon.models.identity import context_length
 from swift_bon.models.interrupts import run_and_restore
 from swift_bon.models.padding import pad_rows
+from swift_bon.models.vocabulary import input_device, num_token_ids
 
 # Padding changes their scores, as they mix all positions, read blocks, or read the last position.
 # 87 other classes of transformers 5.24, each built small, gave the same scores with padding.
@@ -34,7 +35,7 @@ def reward_forward(model: PreTrainedModel, rows: Sequence[Sequence[int]]) -> lis
     Padding is on the right, whatever the tokenizer says: there a causal model does not see it, and
     positions count from the start of the text. An encoder is told by the mask.
     """
-    device = embedding_matrix(model).device
+    device = input_device(model)
     pad_id = _pad_id(model, rows)
     inputs: dict[str, Any] = {**pad_rows(rows, pad_id, device, "right")}
     has_cache = "use_cache" in inspect.signature(model.forward).parameters
@@ -58,7 +59,7 @@ def _pad_id(model: PreTrainedModel, rows: Sequence[Sequence[int]]) -> int:
     """The model's own. It reads the last token that is not this one, so where the model has none,
     as alone it reads the very last token, it must be one that no text ends with."""
     pad_id = getattr(model.config.get_text_config(), "pad_token_id", None)
-    if pad_id is not None and 0 <= pad_id < len(embedding_matrix(model)):
+    if pad_id is not None and 0 <= pad_id < num_token_ids(model):
         return pad_id
     return min(set(range(len(rows) + 1)) - {row[-1] for row in rows})
 

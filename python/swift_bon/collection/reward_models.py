@@ -21,12 +21,12 @@ from swift_bon.collection.reward_forward import longest_text, next_batch, reward
 from swift_bon.collection.score_journal import PromptScores
 from swift_bon.models.comparison import SNAPSHOT
 from swift_bon.models.identity import (
-    embedding_matrix,
     model_name,
 )
 from swift_bon.models.loading import without_progress_bars
 from swift_bon.models.memory import run_or_free
 from swift_bon.models.sampled_weights import weights_digest
+from swift_bon.models.vocabulary import num_token_ids
 from swift_bon.storage import short_digest
 from swift_kernels.checks import check_count
 
@@ -166,7 +166,7 @@ class RewardModelScorer:
         return True  # an empty text is an answer too
 
     def check(self, prompt: PromptCandidates) -> None:
-        num_embeddings = len(embedding_matrix(self._model))
+        num_embeddings = num_token_ids(self._model)
         for number, ids in enumerate(self._render(prompt)):
             where = f"candidate {number} of prompt {prompt.id!r}"
             if not 0 < len(ids) <= self._context:

@@ -29,8 +29,10 @@ def check_states(patient: Patient) -> Check:
             return_dict_in_generate=True,
         )
     expected = output.hidden_states  # by step, by layer
-    lengths = [len(ids) for ids in patient.prompt_ids]
-    kept = torch.arange(max(lengths))[None] >= max(lengths) - torch.tensor(lengths)[:, None]
+    num_read = [len(ids) for ids in patient.prompt_ids]
+    lengths = torch.tensor(num_read, dtype=torch.int64, device="cpu")[:, None]
+    places = torch.arange(max(num_read), dtype=torch.int64, device="cpu")
+    kept = places >= max(num_read) - lengths
     unlike = 0
     for step, (states, others) in enumerate(zip(captured, expected, strict=True)):
         for state, other in zip(states, others, strict=True):

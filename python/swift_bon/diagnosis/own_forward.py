@@ -99,7 +99,7 @@ def score_rounding(states: Tensor, head: RewardHead) -> float:
     """What summing in float32 may cost a score: four roundings of the sum of all magnitudes."""
     if states.shape[1] == 0:
         return 0.0
-    magnitude = torch.zeros(states.shape[1], dtype=torch.float64)
+    magnitude = torch.zeros(states.shape[1], dtype=torch.float64, device="cpu")
     layers = range(len(states)) if head.layers is None else head.layers
     for row, layer in enumerate(layers):
         magnitude += states[layer].double().abs() @ head.reward_weight[row].detach().double().abs()
@@ -121,8 +121,9 @@ def rounding_error(model: Any, seed: int) -> Iterator[None]:
     def move(module: Any, args: Any, output: Any) -> Any:
         if not isinstance(output, Tensor):
             return output
-        generator = torch.Generator().manual_seed(seed)
-        signs = torch.randint(0, 2, output.shape, generator=generator, dtype=torch.int64) * 2 - 1
+        generator = torch.Generator(device="cpu").manual_seed(seed)
+        signs = torch.empty(output.shape, dtype=torch.int64, device="cpu")
+        signs = signs.random_(2, generator=generator) * 2 - 1
         steps = signs.to(output.device, torch.float32) * torch.finfo(output.dtype).eps
         return (output.float() * (1 + steps)).to(output.dtype)
 
@@ -140,12 +141,13 @@ def random_head(model: Any, token_ids: Sequence[int], seed: int) -> RewardHead:
     """
     states = own_states(model, token_ids)
     num_layers, hidden_size = len(states), states[0].shape[-1]
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(device="cpu").manual_seed(seed)
     tensors = {}
     for name in ("reward", "gate"):
-        drawn = torch.randn(num_layers, hidden_size, generator=generator, dtype=torch.float32)
+        drawn = torch.empty(num_layers, hidden_size, dtype=torch.float32, device="cpu")
+        drawn.normal_(generator=generator)
         sizes = [state.float().pow(2).mean().sqrt().clamp(min=1e-6).cpu() for state in states]
         scale = torch.stack(sizes)[:, None] * (num_layers * hidden_size) ** 0.5
         tensors[f"{name}_weight"] = drawn / scale
-        tensors[f"{name}_bias"] = torch.zeros((), dtype=torch.float32)
+        tensors[f"{name}_bias"] = torch.zeros((), dtype=torch.float32, device="cpu")
     return RewardHead.from_tensors(tensors, num_layers, hidden_size)

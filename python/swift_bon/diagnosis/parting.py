@@ -72,9 +72,9 @@ def _next_scores(patient: Patient, context: Sequence[int], do_sample: bool) -> T
 
 def _uniform(seed: int, position: int) -> float:
     """The number that chose this token of a stream: between 0 and 1."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(device="cpu").manual_seed(seed)
     for _ in range(position // DRAWN_AT_ONCE + 1):
-        numbers = torch.rand(DRAWN_AT_ONCE, generator=generator, dtype=torch.float64)
+        numbers = torch.rand(DRAWN_AT_ONCE, generator=generator, dtype=torch.float64, device="cpu")
     return float(numbers[position % DRAWN_AT_ONCE])
 
 

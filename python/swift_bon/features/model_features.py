@@ -39,8 +39,8 @@ from swift_bon.models.forward import (
     response_states,
 )
 from swift_bon.models.model_checks import check_model_and_tokenizer
-from swift_bon.models.prompts import pad_token_id
 from swift_bon.models.stored_prompts import StoredPrompts
+from swift_bon.models.vocabulary import input_device, num_token_ids, pad_token_id
 from swift_bon.seeds import stream_seed
 from swift_kernels.checks import check_count
 
@@ -83,13 +83,13 @@ class ModelFeatures:
         self.identities = identities(prompts)
         self.batch_size = check_count(batch_size, "batch_size")
         self._model, self._prompts = model, prompts
-        self._pad_id = pad_token_id(tokenizer)
+        self._pad_id = pad_token_id(tokenizer, model)
         self._rendered = (stored or StoredPrompts(tokenizer)).token_ids(prompts)
-        embeddings = identity.embedding_matrix(model)
-        check_candidates(prompts, self._rendered, len(embeddings), identity.context_length(model))
+        num_ids = num_token_ids(model)
+        check_candidates(prompts, self._rendered, num_ids, identity.context_length(model))
         self._encoding = spec  # its projection where the states are
         if spec.projection is not None:
-            self._encoding = replace(spec, projection=spec.projection.to(embeddings.device))
+            self._encoding = replace(spec, projection=spec.projection.to(input_device(model)))
         groups = groups or [prompt.id for prompt in prompts]
         num_candidates = batch_size if shard_bytes is None else 1
         self.shards = pack_prompts(

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from transformers import Cache
 
-from swift_bon.models.identity import embedding_matrix
 from swift_bon.models.padding import position_ids
 from swift_bon.models.prefix import (
     CACHE_NAMES,
@@ -22,6 +21,7 @@ from swift_bon.models.prefix import (
     take_tokens,
 )
 from swift_bon.models.proofs import MODEL_ERRORS, agree, proven
+from swift_bon.models.vocabulary import input_device, num_token_ids
 from swift_bon.models.wrappers import bare_model
 
 PADDING, LENGTH = 5, 8  # tokens of the two prompts: as many as any context has room for
@@ -44,9 +44,9 @@ def prove_batches(model: Any) -> BatchProof:
 
 def _prove(model: Any) -> BatchProof:
     bare = bare_model(model)
-    embeddings = embedding_matrix(bare)
-    input_ids = torch.arange(2 * LENGTH, dtype=torch.int64, device=embeddings.device)
-    input_ids = (input_ids.view(2, LENGTH) * STRIDE + 1) % len(embeddings)
+    device = input_device(bare)
+    input_ids = torch.arange(2 * LENGTH, dtype=torch.int64, device=device)
+    input_ids = (input_ids.view(2, LENGTH) * STRIDE + 1) % num_token_ids(bare)
     attention_mask = torch.ones_like(input_ids)
     attention_mask[0, :PADDING] = 0
     probe = _Probe()

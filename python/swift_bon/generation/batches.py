@@ -10,8 +10,8 @@ from transformers.generation import logits_process
 from swift_bon.generation.batch_proof import prove_batches
 from swift_bon.generation.results import Candidate, candidates_of
 from swift_bon.generation.scored_decoding import ScoredDecoding
-from swift_bon.models.identity import embedding_matrix
 from swift_bon.models.padding import pad_rows, position_ids
+from swift_bon.models.vocabulary import input_device
 from swift_kernels import RewardHead
 
 Pair = tuple[int, int]  # number of the prompt, number of its candidate
@@ -104,7 +104,7 @@ class Batches:
         return candidates_of(result, self.tokenizer, inputs["input_ids"].shape[1])
 
     def _inputs(self, prompts: Sequence[Sequence[int]]) -> dict[str, Tensor]:
-        device = embedding_matrix(self.model).device
+        device = input_device(self.model)
         inputs = pad_rows(prompts, self.generate_kwargs.get("pad_token_id") or 0, device)
         if self.proof.needs_position_ids:
             inputs["position_ids"] = position_ids(inputs["attention_mask"])

@@ -27,9 +27,9 @@ from swift_bon.models.prompts import (
     Prompts,
     check_prompt_length,
     check_prompts,
-    pad_token_id,
     render_prompts,
 )
+from swift_bon.models.vocabulary import choose_pad_token_id
 from swift_bon.seeds import stream_seed
 from swift_kernels import RewardHead
 from swift_kernels.checks import check_count
@@ -182,8 +182,7 @@ def _with_defaults(model, tokenizer, generate_kwargs: dict, num_return_sequences
         criteria = StoppingCriteriaList(kwargs.get("stopping_criteria") or [])
         criteria.append(StopStringCriteria(tokenizer, stop_strings))
         kwargs["stopping_criteria"] = criteria
-    if kwargs.get("pad_token_id") is None and getattr(config, "pad_token_id", None) is None:
-        kwargs["pad_token_id"] = pad_token_id(tokenizer)
+    kwargs["pad_token_id"] = choose_pad_token_id(model, tokenizer, kwargs)
     return kwargs
 
 

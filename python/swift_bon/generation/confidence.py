@@ -77,7 +77,8 @@ class RunningConfidence(LogitsProcessor):
 
     def add(self, token_ids: Tensor, counts: Tensor) -> None:
         """Add the newest tokens `[N]` of the candidates where `counts`, `[N]`."""
-        chosen = self.logits.gather(1, token_ids[:, None]).squeeze(1).float()
+        known = token_ids.clamp(0, self.logits.shape[1] - 1)  # padding may be none of the logits'
+        chosen = self.logits.gather(1, known[:, None]).squeeze(1).float()
         self.logprob += torch.where(counts, chosen - self.log_normalizer, 0)
         if self.window is None:
             return

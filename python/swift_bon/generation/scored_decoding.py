@@ -20,6 +20,7 @@ from swift_bon.generation.stopping import FinishTracker
 from swift_bon.generation.token_scores import TokenRecorder
 from swift_bon.models.capture import Capture
 from swift_bon.models.prefix import can_share, share_prefill
+from swift_bon.models.vocabulary import num_token_ids
 from swift_kernels import RewardHead, RunningScore
 
 
@@ -182,6 +183,7 @@ def _sample_and_score(
 def _feed_last_token(model, sequences: Tensor, prompt_length: int, model_kwargs: dict) -> None:
     """The one step that `generate` leaves out: the last sampled token goes through the model."""
     num_new = sequences.shape[1] - prompt_length
+    sequences = sequences.clamp(0, num_token_ids(model) - 1)  # `generate` never feeds this padding
     kwargs = dict(model_kwargs)
     mask = kwargs.get("attention_mask")
     if mask is not None:

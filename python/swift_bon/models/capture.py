@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from swift_bon.models.identity import embedding_matrix, num_hidden_layers
+from swift_bon.models.identity import num_hidden_layers
 from swift_bon.models.interrupts import in_evaluation_mode
+from swift_bon.models.vocabulary import input_device, num_token_ids
 
 
 class CaptureError(RuntimeError):
@@ -71,12 +72,11 @@ def _search_decoder_parts(model: PreTrainedModel) -> DecoderParts:
 @torch.no_grad()
 def _reproduces_hidden_states(model: PreTrainedModel, parts: DecoderParts) -> bool:
     """One short forward, batch of 2 with left padding, captured both ways at once."""
-    embeddings = embedding_matrix(model)
-    device = embeddings.device
+    device = input_device(model)
     attention_mask = torch.tensor(
         [[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]], device=device, dtype=torch.int64
     )
-    input_ids = torch.arange(10, device=device, dtype=torch.int64).view(2, 5) % len(embeddings)
+    input_ids = torch.arange(10, device=device, dtype=torch.int64).view(2, 5) % num_token_ids(model)
     captured: list[tuple[Tensor, ...]] = []
 
     def run() -> Tensor | None:

@@ -11,11 +11,12 @@ from transformers import Cache, PreTrainedModel
 
 from swift_bon.candidates.records import PromptCandidates
 from swift_bon.models.capture import Capture
-from swift_bon.models.identity import embedding_matrix, num_hidden_layers
+from swift_bon.models.identity import num_hidden_layers
 from swift_bon.models.memory import run_or_free
 from swift_bon.models.padding import pad_rows, position_ids
 from swift_bon.models.prefix import CACHE_ARGUMENT, find_cache, repeat_cache
 from swift_bon.models.proofs import MODEL_ERRORS, agree, proven
+from swift_bon.models.vocabulary import input_device, num_token_ids
 from swift_bon.models.wrappers import bare_model, learns_prompts
 
 
@@ -138,8 +139,10 @@ def _forward(
     token_ids = [response.token_ids for response in responses]
     run = _run_shared if proven(model, _shares_prompts) else _run_whole
     states = run(model, prompts, rows, token_ids, layers, pad_id)
-    counts = torch.tensor([response.num_scored for response in responses], dtype=torch.int64)
-    scored = torch.arange(states[0].shape[1], dtype=torch.int64)[None] < counts[:, None]  # [N, T]
+    num_scored = [response.num_scored for response in responses]
+    counts = torch.tensor(num_scored, dtype=torch.int64, device="cpu")
+    places = torch.arange(states[0].shape[1], dtype=torch.int64, device="cpu")
+    scored = places < counts[:, None]  # [N, T]
     return tuple(layer[scored.to(layer.device)] for layer in states)
 
 
@@ -160,7 +163,7 @@ def _run_shared(
         token_ids: of each response.
     """
     bare = bare_model(model)
-    decoder, device = bare.get_decoder(), embedding_matrix(bare).device
+    decoder, device = bare.get_decoder(), input_device(bare)
     padded = pad_rows(prompts, pad_id, device)
     response_ids = pad_rows(token_ids, pad_id, device, "right")["input_ids"]
     mask = padded["attention_mask"][rows]  # [N, T]
@@ -206,17 +209,17 @@ def _run_whole(
 ) -> tuple[Tensor, ...]:
     """As `_run_shared`, by the model as it was given: nothing before a prompt, nothing shared."""
     bare = bare_model(model)
-    device = embedding_matrix(bare).device
+    device = input_device(bare)
     texts = [[*prompts[row], *ids] for row, ids in zip(rows, token_ids, strict=True)]
     inputs = pad_rows(texts, pad_id, device, "right")
     captured: list[tuple[Tensor, ...]] = []
     with Capture(bare, captured.append, layers=layers):
         model(**inputs, use_cache=False)
     length = max(map(len, token_ids))
-    starts = torch.tensor([len(prompts[row]) for row in rows], dtype=torch.int64)
-    taken = starts[:, None] + torch.arange(length, dtype=torch.int64)  # [N, T]
+    starts = torch.tensor([len(prompts[row]) for row in rows], dtype=torch.int64, device="cpu")
+    taken = starts[:, None] + torch.arange(length, dtype=torch.int64, device="cpu")  # [N, T]
     taken = taken.clamp(max=inputs["input_ids"].shape[1] - 1)
-    each = torch.arange(len(rows), dtype=torch.int64)[:, None]
+    each = torch.arange(len(rows), dtype=torch.int64, device="cpu")[:, None]
     states = []
     for layer in captured[0]:
         learned = layer.shape[1] - inputs["input_ids"].shape[1]  # tokens that an adapter put first
@@ -229,7 +232,7 @@ def _shares_prompts(model: Any) -> bool:
     bare = bare_model(model)
     if bare.training or learns_prompts(model) or bare._is_stateful:
         return False
-    ids = [number % len(embedding_matrix(bare)) for number in range(1, 80, 7)]
+    ids = [number % num_token_ids(bare) for number in range(1, 80, 7)]
     prompts, rows, responses = [ids[:2], ids[2:9]], [0, 0, 1], [ids[9:], ids[7:9], ids[3:6]]
     layers = range(num_hidden_layers(bare) + 1)
     with contextlib.suppress(*MODEL_ERRORS):

@@ -3,10 +3,9 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from weakref import WeakKeyDictionary
 
-from torch import Tensor
 from transformers import PreTrainedModel
 
 from swift_bon.candidates.files import check_has_prompts
@@ -158,11 +157,6 @@ def check_training_data(
     """The candidates were written by this model, and there is something to learn from."""
     check_has_prompts(prompts, path)
     check_written_by(header, now, path, model)
-
-
-def embedding_matrix(model: PreTrainedModel) -> Tensor:
-    """`[V, H]`: how many token ids the model knows, and the device that they go to."""
-    return cast(Tensor, model.get_input_embeddings().weight)
 
 
 def num_hidden_layers(model: PreTrainedModel) -> int:

@@ -109,7 +109,7 @@ def added_values(
     inputs = given
     if not isinstance(inside, nn.Embedding):
         inputs = torch.zeros(len(flat), shape[is_linear], dtype=torch.float32, device="cpu")
-        inputs[torch.arange(len(flat), device="cpu"), given] = 1
+        inputs[torch.arange(len(flat), device="cpu", dtype=torch.int64), given] = 1
         inputs = inputs.to(weight.dtype if weight.is_floating_point() else torch.float32)
     inputs = inputs.to(weight.device)[None]
     with _evaluating(around):

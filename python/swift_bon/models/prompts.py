@@ -34,14 +34,6 @@ def render_prompts(
     return [template.render(chat, name) for chat, name in zip(chats, names, strict=True)]
 
 
-def pad_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    """Any id will do where attention is masked: the pad token, else the end token, else 0."""
-    for token_id in (tokenizer.pad_token_id, tokenizer.eos_token_id):
-        if token_id is not None:
-            return token_id
-    return 0
-
-
 def check_prompts(prompts: Prompts) -> list[Chat]:
     """Any accepted form of prompts as a list of chats."""
     if isinstance(prompts, str) or (

@@ -158,9 +158,11 @@ def encode(taken: Fingerprint) -> str:
         for kind, part in ((WEIGHT, taken.weights), (QUANTIZED, taken.quantized))
         for key, row in part.items()
     } | {key | EFFECT: row for key, row in taken.effects.items()}
-    values = torch.stack(list(rows.values())) if rows else torch.empty(0, NUM_SAMPLES)
+    nothing = torch.empty(0, NUM_SAMPLES, dtype=torch.float32, device="cpu")
+    values = torch.stack(list(rows.values())) if rows else nothing
     dtype = next(name for name, kind in DTYPES.items() if bool(is_exact(values, kind).all()))
-    content = torch.tensor(list(rows), dtype=torch.int64).to(torch.uint32).numpy().tobytes()
+    keys = torch.tensor(list(rows), dtype=torch.int64, device="cpu").to(torch.uint32)
+    content = keys.numpy().tobytes()
     content += values.to(DTYPES[dtype]).view(torch.uint8).numpy().tobytes()
     return " ".join((FORMAT, dtype, str(NUM_SAMPLES), base64.b64encode(content).decode()))
 
