@@ -5,6 +5,7 @@ import warnings
 from dataclasses import replace
 
 import pytest
+import torch
 
 from prompt_cases import CLOCK_TEMPLATE, set_day, text_of
 from swift_bon.candidates.files import read_candidates, read_header, replace_candidates
@@ -192,3 +193,15 @@ def test_what_an_import_keeps(tmp_path, template, monkeypatch):
         start = {CLOCK_TEMPLATE: "Sunday", THINKING: "T"}.get(template, "")
         expected = f"{start}<user>{prompt.prompt}</s><assistant>"
         assert text_of(tokenizer, prompt.prompt_token_ids) == expected
+
+
+@pytest.mark.parametrize("name", ["pixel_values", "logits_processor"])
+def test_what_no_header_holds_is_refused_before_anything_is_sampled(
+    model, tokenizer, tmp_path, name
+):
+    value = {"pixel_values": torch.zeros(1, 3, 8, 8, dtype=torch.float32)}.get(name, object())
+    with pytest.raises(
+        TypeError, match=f"^{name} is .*, which the header of the candidates cannot"
+    ):
+        collect(model, tokenizer, tmp_path / "a.jsonl", **{**SETTINGS, name: value})
+    assert not list(tmp_path.iterdir())

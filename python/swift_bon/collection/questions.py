@@ -1,6 +1,8 @@
 """Which questions a run asks: those of the task that the file has no line of yet."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 from transformers import PreTrainedModel
 
@@ -16,6 +18,18 @@ def take_questions(task: Task, split: str, limit: int | None) -> Loaded:
     loaded = load_questions(task, split)
     warn_of_unparsable(task.name, loaded.unparsable)
     return loaded._replace(questions=loaded.questions[:limit])
+
+
+def check_storable(sampling: dict[str, Any]) -> None:
+    """What is sampled with stands in the header."""
+    for name, value in sampling.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"{name} is {type(value).__name__}, which the header of the candidates cannot keep "
+                f"({error}); leave it out, or give what JSON holds"
+            ) from error
 
 
 def answered(path: Path, settings: dict, model: PreTrainedModel) -> set[str]:

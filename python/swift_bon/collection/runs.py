@@ -15,7 +15,7 @@ from swift_bon.candidates.files import (
 )
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.candidates.score_names import FREE_SCORES, SWIFT_SCORE
-from swift_bon.collection.questions import answered, take_questions
+from swift_bon.collection.questions import answered, check_storable, take_questions
 from swift_bon.generation.best_of import Candidate, sample_candidates
 from swift_bon.generation.confidence import default_window
 from swift_bon.graders.registry import Grader, load_grader
@@ -96,6 +96,7 @@ def collect(
     check_count(batch_size, "batch_size")
     if head is not None:
         check_head_fits(head, model)
+    check_storable(sampling)
     sampling = {**SAMPLING_DEFAULTS, **getattr(graded_by, "sampling", {}), **sampling}
     check_count(sampling["max_new_tokens"], "max_new_tokens")
     if confidence_window is None:

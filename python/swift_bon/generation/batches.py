@@ -10,6 +10,7 @@ from transformers.generation import logits_process
 from swift_bon.generation.batch_proof import prove_batches
 from swift_bon.generation.results import Candidate, candidates_of
 from swift_bon.generation.scored_decoding import ScoredDecoding
+from swift_bon.models.media import RenderedPrompt, repeat_media
 from swift_bon.models.padding import pad_rows, position_ids
 from swift_bon.models.vocabulary import input_device
 from swift_kernels import RewardHead
@@ -50,39 +51,39 @@ class Batches:
     Where the model reads more than text, a batch is of one prompt, whose inputs `generate` expands.
 
     Args:
-        prompt_ids: token ids of each prompt.
-        generate_kwargs: complete, for `generate`.
+        prompts: what the model reads of each.
+        generate_kwargs: complete, for `generate`, but for what the model reads.
     """
 
     def __init__(
         self,
         model: Any,
         tokenizer: Any,
-        prompt_ids: Sequence[Sequence[int]],
+        prompts: Sequence[RenderedPrompt],
         head: RewardHead | None,
         kept: Kept,
         generate_kwargs: Mapping[str, Any],
     ):
         self.model, self.tokenizer, self.head, self.kept = model, tokenizer, head, kept
-        self.prompt_ids = [tuple(ids) for ids in prompt_ids]
+        self.prompt_ids = [tuple(prompt.token_ids) for prompt in prompts]
+        self.media = [prompt.media for prompt in prompts]
         self.generate_kwargs = dict(generate_kwargs)
         self.proof = prove_batches(model)
         if not self.proof.keeps_cache:
             self.generate_kwargs["use_cache"] = False
-        self.has_inputs = any(isinstance(value, Tensor) for value in generate_kwargs.values())
-        lengths = set(map(len, self.prompt_ids))
-        self.pads = self.proof.pads and (
-            self.has_inputs or len(lengths) < 2 or not self._sees_padding()
-        )
+        pairs = zip(self.prompt_ids, self.media, strict=True)
+        self.of_text = [ids for ids, media in pairs if not media]
+        lengths = set(map(len, self.of_text))
+        self.pads = self.proof.pads and (len(lengths) < 2 or not self._sees_padding())
 
     def take(self, pairs: Sequence[Pair], batch_size: int) -> list[Pair]:
         """The next batch: those of `pairs` that may stand beside the first one, in order."""
         return [pair for pair in pairs if self._kind(pair) == self._kind(pairs[0])][:batch_size]
 
-    def _kind(self, pair: Pair) -> int:
-        if self.has_inputs:
-            return pair[0]
-        return 0 if self.pads else len(self.prompt_ids[pair[0]])
+    def _kind(self, pair: Pair) -> tuple[str, int]:
+        if self.media[pair[0]]:
+            return "prompt", pair[0]
+        return "length", 0 if self.pads else len(self.prompt_ids[pair[0]])
 
     def sample(self, batch: Sequence[Pair], seeds: list[int]) -> list[Candidate]:
         """Candidates of a batch that `take` gave, each from the random stream of its seed."""
@@ -97,10 +98,14 @@ class Batches:
             prompt_rows=rows if self.proof.shares else None,
             **self.kept._asdict(),
         )
-        num_expanded = len(batch) if self.has_inputs else 1
-        if not self.has_inputs:
+        media = self.media[batch[0][0]]
+        num_expanded = 1
+        if media and all(tensor.shape[:1] == (1,) for tensor in media.values()):
+            num_expanded = len(batch)  # by `generate`, which may look at a picture once
+        else:  # or it would part the pictures of a candidate
             inputs = {name: tensor[rows] for name, tensor in inputs.items()}
-        result = self._generate(inputs, method, num_expanded)
+            media = repeat_media(media, len(batch))
+        result = self._generate({**inputs, **media}, method, num_expanded)
         return candidates_of(result, self.tokenizer, inputs["input_ids"].shape[1])
 
     def _inputs(self, prompts: Sequence[Sequence[int]]) -> dict[str, Tensor]:
@@ -116,7 +121,7 @@ class Batches:
 
     def _sees_padding(self) -> bool:
         asked = _Asked()
-        by_length = sorted(self.prompt_ids, key=len)
+        by_length = sorted(self.of_text, key=len)
         self._generate(self._inputs([by_length[0], by_length[-1]]), asked, 1)
         return any(map(_may_see_padding, asked.processors))
 

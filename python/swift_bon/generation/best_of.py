@@ -17,18 +17,16 @@ from swift_bon.generation.batches import Batches, Kept
 from swift_bon.generation.checks import check_generate_kwargs
 from swift_bon.generation.results import BestOfN, Candidate, pick_best
 from swift_bon.models.chat_templates import Chat
-from swift_bon.models.identity import (
-    check_head_fits,
-    context_length,
+from swift_bon.models.identity import check_head_fits, context_length
+from swift_bon.models.media import (
+    RenderedPrompt,
+    media_arguments,
+    render_with_media,
+    text_tokenizer,
 )
 from swift_bon.models.memory import run_or_free
 from swift_bon.models.model_checks import check_model_and_tokenizer
-from swift_bon.models.prompts import (
-    Prompts,
-    check_prompt_length,
-    check_prompts,
-    render_prompts,
-)
+from swift_bon.models.prompts import Prompts, check_prompt_length, check_prompts
 from swift_bon.models.vocabulary import choose_pad_token_id
 from swift_bon.seeds import stream_seed
 from swift_kernels import RewardHead
@@ -54,7 +52,8 @@ def best_of_n(
     """Sample N candidates per prompt, score them while they are written, return the best.
 
     Args:
-        model, tokenizer: a decoder-only Hugging Face model and its tokenizer.
+        model, tokenizer: a decoder-only Hugging Face model and its tokenizer, or its processor,
+            which reads pictures from chats.
         prompts: a string (one user message), chat messages, or a list of either. Where the last
             message is the assistant's it is continued, and a candidate is what comes after it.
         head: trained for this model.
@@ -134,8 +133,12 @@ def sample_candidates(
     if batch_size is None:
         batch_size = max(1, len(chats) * num_return_sequences)
     check_count(batch_size, "batch_size")
+    processor, tokenizer = tokenizer, text_tokenizer(tokenizer)
     generate_kwargs = _with_defaults(model, tokenizer, generate_kwargs, num_return_sequences)
-    prompt_ids = rendered or render_prompts(tokenizer, chats, chat_template_kwargs)
+    given = media_arguments(generate_kwargs)
+    prompts = [RenderedPrompt(ids, {}) for ids in rendered or []]
+    prompts = prompts or render_with_media(model, processor, chats, chat_template_kwargs, given)
+    prompt_ids = [prompt.token_ids for prompt in prompts]
     max_new_tokens = _max_new_tokens(model, generate_kwargs)
     room = context_length(model) - max(map(len, prompt_ids), default=0)
     default = int(max(1, min(DEFAULT_MAX_NEW_TOKENS, room)))
@@ -143,7 +146,8 @@ def sample_candidates(
     for index, ids in enumerate(prompt_ids):
         check_prompt_length(len(ids), max_new_tokens, model, index)
     kept = Kept(confidence_window, with_token_scores)
-    batches = Batches(model, tokenizer, prompt_ids, head, kept, generate_kwargs)
+    options = {name: value for name, value in generate_kwargs.items() if name not in given}
+    batches = Batches(model, tokenizer, prompts, head, kept, options)
     pairs = [(p, n) for p in range(len(chats)) for n in range(num_return_sequences)]
     candidates: dict[tuple[int, int], Candidate] = {}
     is_shown = show_progress and batch_size < len(pairs)

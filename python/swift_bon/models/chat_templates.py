@@ -68,9 +68,21 @@ class ChatTemplate:
         Raises:
             ValueError: the template refuses the chat, or leaves a part of it out.
         """
+        return self._render(chat, where, gets_media)[0]
+
+    def render_all(self, chat: Chat, where: str) -> tuple[list[int], dict[str, Any]]:
+        """As `render`, and all that a processor makes of a chat, as tensors by argument."""
+        ids, encoded = self._render(chat, where, True, return_dict=True, return_tensors="pt")
+        return ids, dict(encoded)
+
+    def _render(
+        self, chat: Chat, where: str, gets_media: bool, **how: Any
+    ) -> tuple[list[int], Any]:
+        chat = self._with_strings_read(chat)
         self._check_media(chat, where, gets_media)
         try:
-            ids = self._ids(self._readable(chat))
+            encoded = self._encode(self._with_parts_read(chat), **how)
+            ids = self._ids_of(encoded)
         except _template_errors() as error:
             what = f"{where} cannot be rendered by the chat template"
             if _is_started(chat):
@@ -78,19 +90,21 @@ class ChatTemplate:
             raise ValueError(f"{what}: {error}") from error
         if not ids:
             raise ValueError(f"{where} is empty once it is rendered; check tokenizer.chat_template")
-        return ids
+        return ids, encoded
 
     def reads_clock(self, chat: Chat) -> bool:
         """Whether what is rendered depends on the time: without a clock it is not the same."""
         if "strftime_now" not in self._text:
             return False
-        chat = self._readable(chat)
+        chat = self._with_parts_read(self._with_strings_read(chat))
         return self._try(chat) != self._try(chat, strftime_now=None)
 
-    def _ids(self, chat: Chat, **replaced: Any) -> list[int]:
+    def _encode(self, chat: Chat, **replaced: Any) -> Any:
         turn = "continue_final_message" if _is_started(chat) else "add_generation_prompt"
         arguments = {**self._arguments, turn: True, **replaced}
-        encoded = self._tokenizer.apply_chat_template(chat, tokenize=True, **arguments)
+        return self._tokenizer.apply_chat_template(chat, tokenize=True, **arguments)
+
+    def _ids_of(self, encoded: Any) -> list[int]:
         if isinstance(encoded, Mapping):
             encoded = encoded["input_ids"]
         elif isinstance(encoded, str):
@@ -101,7 +115,7 @@ class ChatTemplate:
     def _try(self, chat: Chat, **replaced: Any) -> list[int] | None:
         """None where the template refuses."""
         try:
-            return self._ids(chat, **replaced)
+            return self._ids_of(self._encode(chat, **replaced))
         except _template_errors():
             return None
 
@@ -114,15 +128,21 @@ class ChatTemplate:
         )
         return as_strings[0] != as_strings[1] or as_parts[0] == as_parts[1]
 
-    def _readable(self, chat: Chat) -> Chat:
-        """Each message in the form that the template reads: a string, or a list of parts."""
+    def _with_strings_read(self, chat: Chat) -> Chat:
+        """With lists in place of strings, where the template reads lists alone."""
         for index, message in enumerate(chat):
-            content = message.get("content")
-            if isinstance(content, str) and not self._reads_strings:
-                chat = _with_content(chat, index, [_text_part(content)])
-            elif isinstance(content, list) and not self._reads_parts(chat, index):
-                texts = [part["text"] for part in content if part["type"] == "text"]
-                chat = _with_content(chat, index, "".join(texts))
+            if isinstance(message.get("content"), str) and not self._reads_strings:
+                chat = _with_content(chat, index, [_text_part(message["content"])])
+        return chat
+
+    def _with_parts_read(self, chat: Chat) -> Chat:
+        """With strings in place of lists of texts, where the template writes no parts."""
+        for index, message in enumerate(chat):
+            parts = _parts(message)
+            is_list = isinstance(message.get("content"), list)
+            is_read = self._reads_parts(chat, index) if parts else not self._reads_strings
+            if is_list and not is_read and not has_media([message]):
+                chat = _with_content(chat, index, "".join(part["text"] for part in parts))
         return chat
 
     def _reads_parts(self, chat: Chat, index: int) -> bool:
@@ -149,8 +169,7 @@ class ChatTemplate:
 
     def _check_media(self, chat: Chat, where: str, gets_media: bool) -> None:
         for index, message in enumerate(chat):
-            content = message.get("content")
-            parts = content if isinstance(content, list) else []
+            parts = _parts(message)
             for number, part in enumerate(parts):
                 if part["type"] == "text":
                     continue
@@ -161,11 +180,18 @@ class ChatTemplate:
                         "place of its tokenizer, or its tensors as pixel_values, or leave it out"
                     )
                 rest = _with_content(chat, index, [*parts[:number], *parts[number + 1 :]])
-                if not self._reads_parts(chat, index) or self._try(chat) == self._try(rest):
+                rendered = self._try(chat)
+                is_left_out = not self._reads_parts(chat, index) or rendered == self._try(rest)
+                if rendered is not None and is_left_out:
                     raise ValueError(
                         f"{what}, which the chat template leaves out of the text; pass the model's "
                         "processor in place of its tokenizer, or leave it out"
                     )
+
+
+def has_media(chat: Chat) -> bool:
+    """Whether a part of a chat is no text."""
+    return any(part["type"] != "text" for message in chat for part in _parts(message))
 
 
 def has_template(tokenizer: PreTrainedTokenizerBase) -> bool:
@@ -203,6 +229,11 @@ def _template_errors() -> tuple[type[Exception], ...]:
 
 def _is_started(chat: Chat) -> bool:
     return chat[-1]["role"] == "assistant"
+
+
+def _parts(message: dict[str, Any]) -> list[dict[str, Any]]:
+    content = message.get("content")
+    return content if isinstance(content, list) else []
 
 
 def _text_part(text: str) -> dict[str, Any]:
