@@ -150,7 +150,8 @@ class RewardHead(
         """
         head_files.check_options(kwargs)
         head_files.check_source(pretrained_model_name_or_path)
-        return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        with head_files.asked_of_the_hub(pretrained_model_name_or_path, kwargs) as options:
+            return super().from_pretrained(pretrained_model_name_or_path, **options)
 
     @classmethod
     def from_tensors(

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from swift_kernels.checks import check_tensors
+from swift_kernels.hub import not_found, why_unreachable
 from swift_kernels.tensor_pickles import read_tensor_pickle
 
 CONFIG_NAME = "config.json"
@@ -106,6 +108,19 @@ def check_source(source: str | Path) -> None:
         )
     elif path.is_absolute() or str(source).startswith((".", "~")) or str(source).count("/") > 1:
         raise FileNotFoundError(f"there is no folder {path}; expected a head's folder or a hub id")
+
+
+@contextlib.contextmanager
+def asked_of_the_hub(source: str | Path, options: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The options of a download, from the cache alone where the hub does not answer."""
+    if Path(source).is_dir():
+        yield dict(options)
+        return
+    reason = "local_files_only is set" if options.get("local_files_only") else why_unreachable()
+    try:
+        yield {**options, "local_files_only": True} if reason else dict(options)
+    except LocalEntryNotFoundError as error:
+        raise not_found(str(source), "head", reason or str(error)) from error
 
 
 def _pickle_hint(names: list[str]) -> str:

