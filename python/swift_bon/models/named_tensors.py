@@ -3,9 +3,8 @@
 PEFT need not be installed: its layers are known by what they hold, a layer of the model.
 """
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from torch._dynamo import OptimizedModule
 from transformers.pytorch_utils import Conv1D
 
+from swift_bon.models.interrupts import in_evaluation_mode
 from swift_bon.models.wrappers import bare_model
 
 ROUNDING = 4  # steps of the dtype, by which an adapter without effect may be off
@@ -112,8 +112,8 @@ def added_values(
         inputs[torch.arange(len(flat), device="cpu", dtype=torch.int64), given] = 1
         inputs = inputs.to(weight.dtype if weight.is_floating_point() else torch.float32)
     inputs = inputs.to(weight.device)[None]
-    with _evaluating(around):
-        before, after = inside(inputs), around(inputs)
+    # without dropout
+    before, after = in_evaluation_mode(around, lambda: (inside(inputs), around(inputs)))
     step = torch.finfo(before.dtype).eps * ROUNDING
     before, after = before[0].to("cpu", torch.float32), after[0].to("cpu", torch.float32)
     if bool(((after - before).abs() <= step * before.abs().max()).all()):
@@ -144,16 +144,3 @@ def _added_deltas(
 def _has(around: Any, adapter: str) -> bool:
     """Whether a layer has an adapter of this name; others may have been given to other layers."""
     return any(adapter in getattr(around, kind) for kind in around.adapter_layer_names)
-
-
-@contextlib.contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Without dropout; each part then trains, or not, as before."""
-    training = [part for part in module.modules() if part.training]
-    try:
-        for part in training:
-            part.training = False
-        yield
-    finally:
-        for part in training:
-            part.training = True
