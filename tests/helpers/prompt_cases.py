@@ -31,6 +31,7 @@ class OwnWay:
 
     def __init__(self):
         self._inner = tiny_tokenizer()
+        self.tokenizer = object()  # of the library that renders; not as a processor's
         self.pad_token_id, self.eos_token_id = self._inner.pad_token_id, self._inner.eos_token_id
         self.batch_decode, self.decode = self._inner.batch_decode, self._inner.decode
 
@@ -73,6 +74,7 @@ def own_way(value=None) -> PreTrainedTokenizerFast:
 
     tokenizer = tiny_tokenizer(value)
     tokenizer.__class__ = Own
+    tokenizer.tokenizer = object()
     return tokenizer
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from best_of_cases import Recorder, run
 from prompt_cases import BOTH_TEMPLATE, PARTS_TEMPLATE, OwnWay, own_way, text_of, turn
 from swift_bon.models.prompts import check_prompts, render_prompts
 from tiny_models import CHAT_TEMPLATE, tiny_tokenizer
@@ -109,6 +110,13 @@ def test_a_tokenizer_that_renders_by_itself(make):
     assert texts == ["u:Why?,a:", "u:Why?,a:So"]
     (ids,) = render_prompts(tokenizer, chats[:1], arguments)
     assert text_of(tokenizer, ids) == "u:Why?,a:none"
+
+
+@pytest.mark.parametrize("make", [OwnWay, own_way], ids=["no_attribute", "attribute_is_none"])
+def test_candidates_with_a_tokenizer_that_renders_by_itself(make):
+    seen = Recorder()
+    run(prompts="Why?", tokenizer=make(), logits_processor=[seen])
+    assert text_of(tiny_tokenizer(), seen.seen[0][0].tolist()) == "u:Why?,a:"
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,12 @@ from transformers import (
 from swift_bon.generation.batches import Batches, Kept
 from swift_bon.generation.checks import check_generate_kwargs
 from swift_bon.generation.results import BestOfN, Candidate, pick_best
-from swift_bon.models.chat_templates import Chat
+from swift_bon.models.chat_templates import Chat, text_tokenizer
 from swift_bon.models.identity import check_head_fits, context_length
 from swift_bon.models.media import (
     RenderedPrompt,
     media_arguments,
     render_with_media,
-    text_tokenizer,
 )
 from swift_bon.models.memory import run_or_free
 from swift_bon.models.model_checks import check_model_and_tokenizer

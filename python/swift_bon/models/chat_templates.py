@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
 from swift_bon.models.template_arguments import check_template_arguments
 from swift_bon.storage import short_digest
@@ -187,6 +187,12 @@ class ChatTemplate:
                         f"{what}, which the chat template leaves out of the text; pass the model's "
                         "processor in place of its tokenizer, or leave it out"
                     )
+
+
+def text_tokenizer(tokenizer: Any) -> PreTrainedTokenizerBase:
+    """The tokenizer, also of a processor that has one."""
+    is_processor = isinstance(tokenizer, ProcessorMixin)
+    return getattr(tokenizer, "tokenizer", tokenizer) if is_processor else tokenizer
 
 
 def has_media(chat: Chat) -> bool:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor
-from transformers import GenerationConfig, PreTrainedTokenizerBase
+from transformers import GenerationConfig
 
-from swift_bon.models.chat_templates import Chat, ChatTemplate, has_media
+from swift_bon.models.chat_templates import Chat, ChatTemplate, has_media, text_tokenizer
 from swift_bon.models.template_arguments import check_template_arguments
 from swift_bon.models.vocabulary import input_device
 from swift_bon.models.wrappers import bare_model
@@ -19,11 +19,6 @@ class RenderedPrompt(NamedTuple):
 
     token_ids: list[int]
     media: dict[str, Tensor]  # by argument, first dimension 1 or the number of pictures, ...
-
-
-def text_tokenizer(tokenizer: Any) -> PreTrainedTokenizerBase:
-    """The tokenizer, also of a processor that has one."""
-    return getattr(tokenizer, "tokenizer", tokenizer)
 
 
 def media_arguments(generate_kwargs: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from swift_bon.models.chat_templates import text_tokenizer
 from swift_bon.models.wrappers import bare_model
 
 
@@ -59,8 +60,8 @@ def pad_token_id(tokenizer: PreTrainedTokenizerBase, model: Any) -> int:
     """
     rows = _num_rows(bare_model(model).get_output_embeddings())
     known = range(min(num_token_ids(model), num_token_ids(model) if rows is None else rows))
-    tokenizer = getattr(tokenizer, "tokenizer", tokenizer)  # of a processor
-    for token_id in (tokenizer.pad_token_id, tokenizer.eos_token_id):
+    reader = text_tokenizer(tokenizer)
+    for token_id in (reader.pad_token_id, reader.eos_token_id):
         if isinstance(token_id, int) and token_id in known:
             return token_id
     return 0
