@@ -154,7 +154,7 @@ def read(source: str, hub_options: dict[str, Any]) -> tuple[dict[str, Any], dict
 
 def _parse_config(content: bytes, source: str | Path) -> dict[str, Any]:
     try:
-        config = json.loads(content)
+        config = json.loads(content.decode())  # as huggingface_hub reads it once more
     except (ValueError, RecursionError) as error:  # broken, not UTF-8, or nested too deep
         raise ValueError(f"{CONFIG_NAME} of {source} is not JSON: {error}") from error
     if not isinstance(config, dict) or not {"num_layers", "hidden_size"} <= config.keys():

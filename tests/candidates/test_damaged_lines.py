@@ -1,5 +1,7 @@
 """JSON that Python can hardly read, or cannot write again: a line is named, and a header."""
 
+import json
+
 import pytest
 
 from swift_bon.candidates import read_candidates, read_header
@@ -27,6 +29,27 @@ def test_a_line_is_named(tmp_path, case):
 def test_a_header_is_named(tmp_path, case):
     (tmp_path / "a.header.json").write_text(DAMAGED[case])
     with pytest.raises(ValueError, match=r"a.header.json is not (JSON|a header)"):
+        read_header(tmp_path / "a.jsonl")
+
+
+HEADERS = {
+    "scores": {"scores": 3},
+    "names": {"scores": ["swift", 3]},
+    "added_scores": {"added_scores": ["rm"]},
+    "origins": {"added_scores": {"rm": "0123"}},
+    "head": {"head": {"digest": "0"}},
+    "model_fingerprint": {"model_fingerprint": ["1 float32"]},
+    "chat_template_kwargs": {"chat_template_kwargs": "tools"},
+}
+
+
+@pytest.mark.parametrize("case", HEADERS)
+def test_a_header_of_another_form(tmp_path, case):
+    header = {"model": "m", "task": "own", "split": "test", **HEADERS[case]}
+    (tmp_path / "a.header.json").write_text(json.dumps(header))
+    with pytest.raises(
+        ValueError, match="a.header.json is not a header of candidates: .*(sco|exp)"
+    ):
         read_header(tmp_path / "a.jsonl")
 
 

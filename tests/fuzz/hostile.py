@@ -15,7 +15,7 @@ import torch
 from mutations import HUGE, Draw, any_value, damaged_bytes
 from torch import Tensor
 
-BOMB_BYTES, ZEROS = 2**29, bytes(2**20)
+BOMB_BYTES, ZEROS = 300 * 2**20, bytes(2**20)
 INT_OPCODES = ("BININT", "BININT1", "BININT2", "LONG1")
 
 
@@ -157,9 +157,9 @@ def _zipped(members: list[tuple[str, bytes]], kind: int = zipfile.ZIP_STORED) ->
 
 @functools.cache
 def _bomb(name: str, members: tuple[tuple[str, bytes], ...]) -> bytes:
-    """One member is half a gibibyte of zeros, in few bytes."""
+    """One member is 300 MiB of zeros, in few bytes."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
         for other, content in members:
             times = BOMB_BYTES // len(ZEROS) if other == name else 1
             with file.open(other, "w") as member:

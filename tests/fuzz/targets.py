@@ -19,6 +19,9 @@ from swift_bon.collection.score_journal import PromptScores, ScoreJournal
 from swift_bon.features.store import FeatureStore
 from swift_bon.features.stored_states import StoredStates
 from swift_bon.features.tensor_files import tensor_sha256
+from swift_bon.models.identity import as_identity
+from swift_bon.models.loading import SHIPPED_HEADS
+from swift_bon.models.sampled_weights import decode
 from swift_bon.storage import file_sha256, with_checksum
 from swift_bon.tasks import load_task
 from swift_kernels import RewardHead
@@ -44,6 +47,11 @@ def _read_head(folder: Path) -> None:
     head = RewardHead.from_pretrained(folder)
     head.digest()
     json.dumps(head.config())
+    if head.base_model_fingerprint is not None:
+        try:
+            decode(head.base_model_fingerprint)
+        except ValueError as error:  # by whoever uses the head: it knows no file
+            raise ValueError(folder) from error
 
 
 def _read_reference(folder: Path) -> None:
@@ -56,6 +64,7 @@ def _read_prompts(folder: Path) -> None:
     read_candidates(path)
     header = read_header(path)
     {*header.get("scores", []), *header.get("added_scores", {})}
+    as_identity(header["model"], header.get("model_fingerprint"))
     [of["head"] for of in header.get("added_scores", {}).values() if "head" in of]
 
 
@@ -136,8 +145,15 @@ def _copy(*names: str, to: str | None = None) -> Callable[[Path], None]:
     return write
 
 
+def _copy_shipped(folder: Path) -> None:
+    """With the fingerprint of its model."""
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(SHIPPED_HEADS / "smollm2-135m" / name, folder)
+
+
 TARGETS = {
     "head": Target(_copy("head/config.json", "head/model.safetensors"), _read_head),
+    "shipped head": Target(_copy_shipped, _read_head),
     "reference": Target(_copy("reference.pt"), _read_reference),
     "candidates": Target(_copy("candidates.jsonl", "candidates.header.json"), _read_prompts),
     "states": Target(_copy("states.features", to="store"), _read_store, _seal_store),

@@ -33,6 +33,8 @@ CONFIGS = {
     "empty": (b"", "is not JSON"),
     "broken": (b'{"num_layers": 3', "is not JSON"),
     "not_utf8": (b'{"num_layers": "\xff\xfe"}', "is not JSON"),
+    "mark": (b'\xef\xbb\xbf{"num_layers": 3, "hidden_size": 24}', "is not JSON"),
+    "utf16": ('{"num_layers": 3, "hidden_size": 24}'.encode("utf-16"), "is not JSON"),
     "list": (b"[3, 24]", "expected num_layers and hidden_size"),
     "no_keys": (b"{}", "expected num_layers and hidden_size"),
     "no_hidden_size": (b'{"num_layers": 3}', "expected num_layers and hidden_size"),

@@ -9,6 +9,15 @@ from swift_bon.candidates.lines import parse_line, to_line
 from swift_bon.candidates.records import PromptCandidates, PromptLabels
 from swift_bon.storage import append_lines, parse_json, whole_file, write_whole
 
+# What else a header may have, as older ones have less.
+HEADER_KINDS = {
+    "scores": (list, "a list of names"),
+    "added_scores": (dict, "an object, by name what gave them"),
+    "head": (str | None, "a digest or null"),
+    "model_fingerprint": (str | None, "text or null"),
+    "chat_template_kwargs": (dict | None, "an object or null"),
+}
+
 
 def header_path(path: Path) -> Path:
     """`runs/train.jsonl` has its sampling settings in `runs/train.header.json`."""
@@ -42,6 +51,20 @@ def read_header(path: str | Path) -> dict[str, Any]:
     ):
         raise ValueError(
             f"{header} is not a header of candidates: expected the names of model, task and split"
+        )
+    for name, (kind, words) in HEADER_KINDS.items():
+        if name in settings and not isinstance(settings[name], kind):
+            raise ValueError(
+                f"{header} is not a header of candidates: {name} is "
+                f"{type(settings[name]).__name__}, expected {words}"
+            )
+    origins = settings.get("added_scores", {}).values()
+    if not all(isinstance(name, str) for name in settings.get("scores", [])) or not all(
+        isinstance(origin, dict) for origin in origins
+    ):
+        raise ValueError(
+            f"{header} is not a header of candidates: scores are not names, or added_scores not "
+            "what gave each of them"
         )
     return settings
 
