@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from prompt_cases import CLOCK_TEMPLATE, set_day, text_of
+from scoring_cases import shared_reward_model
 from swift_bon.candidates.files import read_candidates, read_header, replace_candidates
 from swift_bon.collection.head_scores import score_with_head
+from swift_bon.collection.reward_models import score_with_reward_model
 from swift_bon.collection.rollouts import import_rollouts
 from swift_bon.collection.runs import collect
 from swift_kernels import RewardHead
@@ -205,3 +207,16 @@ def test_what_no_header_holds_is_refused_before_anything_is_sampled(
     ):
         collect(model, tokenizer, tmp_path / "a.jsonl", **{**SETTINGS, name: value})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("template", [CHAT_TEMPLATE, CLOCK_TEMPLATE], ids=["plain", "clock"])
+def test_one_warning_where_a_reward_model_reads_the_clock(model, tmp_path, template):
+    path = tmp_path / "a.jsonl"
+    collect(model, tiny_tokenizer(), path, limit=3, **SETTINGS)
+    judge = shared_reward_model()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        score_with_reward_model(path, judge, tiny_tokenizer(template), show_progress=False)
+    messages = [str(one.message) for one in caught]
+    assert len(messages) == (template == CLOCK_TEMPLATE)
+    assert all("the scores are those of today" in message for message in messages)

@@ -1,11 +1,11 @@
 """Scores of a reward model: a Hugging Face sequence-classification model with one label."""
 
 import functools
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from jinja2 import TemplateError
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -19,6 +19,7 @@ from swift_bon.candidates.records import PromptCandidates, StoredCandidate
 from swift_bon.collection.added_scores import AddedScores, add_scores
 from swift_bon.collection.reward_forward import longest_text, next_batch, reward_forward
 from swift_bon.collection.score_journal import PromptScores
+from swift_bon.models.chat_templates import TEMPLATE_ERRORS, ChatTemplate
 from swift_bon.models.comparison import SNAPSHOT
 from swift_bon.models.identity import (
     model_name,
@@ -157,6 +158,7 @@ class RewardModelScorer:
         self.batch_size = check_count(batch_size, "batch_size")
         self._model, self._tokenizer = reward_model.eval(), tokenizer
         self._context = longest_text(reward_model)
+        self._template, self._has_warned = ChatTemplate(tokenizer), False
         self.origin = {
             "reward_model": model_name(reward_model),
             "digest": short_digest(weights_digest(reward_model), str(tokenizer.chat_template)),
@@ -167,6 +169,7 @@ class RewardModelScorer:
 
     def check(self, prompt: PromptCandidates) -> None:
         num_embeddings = num_token_ids(self._model)
+        self._warn_of_clock(prompt)
         for number, ids in enumerate(self._render(prompt)):
             where = f"candidate {number} of prompt {prompt.id!r}"
             if not 0 < len(ids) <= self._context:
@@ -185,6 +188,16 @@ class RewardModelScorer:
         scores = self._score_rows(list({ids for row in rows for ids in row}))
         return [PromptScores([scores[ids] for ids in row], [None] * len(row)) for row in rows]
 
+    def _warn_of_clock(self, prompt: PromptCandidates) -> None:
+        chat = [{"role": "user", "content": prompt.prompt}]
+        if not self._has_warned and self._template.reads_clock(chat):
+            self._has_warned = True
+            warnings.warn(
+                "the reward model's chat template writes the date or the time, so that the scores "
+                "are those of today; write a day into its template for scores that stay the same",
+                stacklevel=2,
+            )
+
     def _render(self, prompt: PromptCandidates) -> list[list[int]]:
         """Token ids of the conversation with each candidate."""
         chats = [
@@ -196,7 +209,7 @@ class RewardModelScorer:
         ]
         try:
             texts = [self._tokenizer.apply_chat_template(chat, tokenize=False) for chat in chats]
-        except TemplateError as error:
+        except TEMPLATE_ERRORS as error:
             raise ValueError(
                 f"the reward model's chat template cannot render prompt {prompt.id!r} with one "
                 f"turn of the user and one of the assistant: {error}"
