@@ -74,7 +74,7 @@ def can_share(model, model_kwargs: Mapping[str, Any]) -> bool:
         bool(model_kwargs.get("use_cache"))
         and type(cache) is DynamicCache
         and not cache.offloading
-        and all(value is None or isinstance(value, PLAIN) for value in others)
+        and all(value in (None, {}) or isinstance(value, PLAIN) for value in others)
         and not model._is_stateful
         and model._supports_default_dynamic_cache()
     )
