@@ -7,11 +7,15 @@ from transformers import (
     LogitsProcessor,
     RecurrentGemmaConfig,
     RecurrentGemmaForCausalLM,
+    XLMConfig,
+    XLMWithLMHeadModel,
 )
 
 from best_of_cases import N, assert_same, prompt_ids, run, said
+from decoding_cases import make_head
+from swift_bon import BestOfNDecoding
 from swift_bon.generation.batch_proof import BatchProof, prove_batches
-from tiny_models import SHAPE, build, tiny_model, tiny_tokenizer
+from tiny_models import SHAPE, build, tiny_model
 
 UNEQUAL = ["Yes", "How much is two times seven and one?", "Or", "Maybe"]
 
@@ -126,7 +130,7 @@ def test_nothing_is_proven_of_a_model_whose_runs_differ():
         return output + torch.randn(output.shape, generator=noise)
 
     model.model.norm.register_forward_hook(add_noise)
-    assert prove_batches(model) == BatchProof(True, False, False, False)
+    assert prove_batches(model) == BatchProof(True, True, False, False, False)
 
 
 def test_the_proof_runs_once_and_draws_no_random_number():
@@ -142,9 +146,16 @@ def test_the_proof_runs_once_and_draws_no_random_number():
     assert len(calls) == 2 * count
 
 
-def test_pixel_values_are_not_here_but_a_tensor_of_ones_own_keeps_prompts_apart():
-    """Only `generate` knows how to repeat what a model reads beside its text."""
-    tokenizer, sizes = tiny_tokenizer(), Sizes()
-    kwargs = {"logits_to_keep": torch.tensor([-1]), "logits_processor": [sizes]}
-    run(prompts=["Yes", "Yet"], tokenizer=tokenizer, **kwargs)
-    assert {rows for rows, _ in sizes.seen} == {N}
+def test_a_model_that_feeds_other_tokens_than_it_wrote_is_refused():
+    """XLM appends a mask token to what it reads: the newest state would be that one's."""
+    config = XLMConfig(emb_dim=32, n_layers=3, n_heads=4, n_words=64, max_position_embeddings=64)
+    model = build(XLMWithLMHeadModel, config)
+    assert not prove_batches(model).feeds_text
+    for call in (run, generate_best):
+        with pytest.raises(ValueError, match="XLMWithLMHeadModel feeds other tokens to itself"):
+            call(model)
+
+
+def generate_best(model):
+    ids = torch.tensor([[9, 10, 11]])
+    return model.generate(ids, custom_generate=BestOfNDecoding(make_head()), max_new_tokens=3)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from feature_cases import own_states, random_prompts, shared_model
-from swift_bon.models import forward
+from swift_bon.models import forward, response_runs
 from swift_bon.models.forward import (
     Response,
     count_scored_tokens,
@@ -90,18 +90,18 @@ def test_selected_layers(layers):
 def test_prompts_are_filled_in_once(monkeypatch):
     """All but the last token of each prompt: the rest is fed for every candidate."""
     filled = []
-    fill_prompts = forward._fill_prompts
+    fill_prompts = response_runs.fill_prompts
 
     def record(decoder, input_ids, attention_mask, rows):
         prefix = fill_prompts(decoder, input_ids, attention_mask, rows)
         filled.append((input_ids.shape[0], len(rows), bool(prefix)))
         return prefix
 
-    monkeypatch.setattr(forward, "_fill_prompts", record)
+    monkeypatch.setattr(response_runs, "fill_prompts", record)
     shared, _, _ = run(shared_model(), batch_size=100, scored_tokens="response")
     num_candidates = sum(len(prompt.candidates) for prompt in PROMPTS)
     assert filled == [(len(PROMPTS), num_candidates, True)]
-    monkeypatch.setattr(forward, "_fill_prompts", lambda *args, **kwargs: {})
+    monkeypatch.setattr(response_runs, "fill_prompts", lambda *args, **kwargs: {})
     alone, _, _ = run(shared_model(), batch_size=100, scored_tokens="response")
     for index in shared:
         torch.testing.assert_close(shared[index], alone[index], rtol=1e-5, atol=1e-5)

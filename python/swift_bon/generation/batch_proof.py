@@ -31,6 +31,7 @@ STRIDE = 7  # of their token ids
 class BatchProof(NamedTuple):
     """What holds for a model in the state that it is in."""
 
+    feeds_text: bool  # what is written is what is read next, token for token
     keeps_cache: bool  # or each step must read the whole text
     pads: bool  # a prompt gives with padding before it what it gives alone
     needs_position_ids: bool  # and that only where `generate` is given them
@@ -70,7 +71,7 @@ class _Probe:
 
     def __init__(self) -> None:
         self.proof = BatchProof(
-            keeps_cache=True, pads=False, needs_position_ids=False, shares=False
+            feeds_text=True, keeps_cache=True, pads=False, needs_position_ids=False, shares=False
         )
 
     @torch.no_grad()
@@ -78,6 +79,7 @@ class _Probe:
         self, model, input_ids, logits_processor, stopping_criteria, generation_config, **kwargs
     ) -> Tensor:
         self.model, self.generation_config = model, generation_config
+        self.proof = self.proof._replace(feeds_text=self._feeds_text(input_ids, kwargs))
         if kwargs.get("use_cache") and not self._keeps_cache(input_ids, kwargs):
             self.proof = self.proof._replace(keeps_cache=False)
             kwargs |= {"use_cache": False, **{name: None for name in CACHE_NAMES if name in kwargs}}
@@ -97,6 +99,11 @@ class _Probe:
             kwargs = take_tokens(kwargs, [1], slice(None))
         self.proof = self.proof._replace(shares=self._shares(expected, input_ids, kwargs))
         return input_ids
+
+    def _feeds_text(self, input_ids: Tensor, kwargs: dict[str, Any]) -> bool:
+        inputs = self.model.prepare_inputs_for_generation(input_ids, **_with_new_cache(kwargs))
+        fed = inputs.get("input_ids")  # or embeddings
+        return fed is None or torch.equal(fed, input_ids)
 
     def _keeps_cache(self, input_ids: Tensor, kwargs: dict[str, Any]) -> bool:
         kwargs = _with_new_cache(kwargs)

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor
-from transformers import LogitsProcessorList, StoppingCriteriaList
 from transformers.generation import logits_process
 
 from swift_bon.generation.batch_proof import prove_batches
@@ -12,6 +11,7 @@ from swift_bon.generation.results import Candidate, candidates_of
 from swift_bon.generation.scored_decoding import ScoredDecoding
 from swift_bon.models.media import RenderedPrompt, repeat_media
 from swift_bon.models.padding import pad_rows, position_ids
+from swift_bon.models.proofs import Asked
 from swift_bon.models.vocabulary import input_device
 from swift_kernels import RewardHead
 
@@ -120,29 +120,10 @@ class Batches:
         return self.model.generate(**inputs, **{**self.generate_kwargs, **options})
 
     def _sees_padding(self) -> bool:
-        asked = _Asked()
+        asked = Asked()
         by_length = sorted(self.of_text, key=len)
         self._generate(self._inputs([by_length[0], by_length[-1]]), asked, 1)
-        return any(map(_may_see_padding, asked.processors))
-
-
-class _Asked:
-    """A decoding method that writes nothing: what would `generate` process logits with?"""
-
-    def __init__(self) -> None:
-        self.processors: list[Any] = []
-
-    def __call__(
-        self,
-        model: Any,
-        input_ids: Tensor,
-        logits_processor: LogitsProcessorList,
-        stopping_criteria: StoppingCriteriaList,
-        generation_config: Any,
-        **model_kwargs: Any,
-    ) -> Tensor:
-        self.processors = [*logits_processor]
-        return input_ids
+        return any(map(_may_see_padding, asked.logits_processors))
 
 
 def _may_see_padding(processor: Any) -> bool:

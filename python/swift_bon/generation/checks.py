@@ -6,6 +6,7 @@ from transformers import GenerationConfig, PreTrainedModel
 from transformers.generation.configuration_utils import GenerationMode
 from transformers.generation.streamers import BaseStreamer
 
+from swift_bon.generation.batch_proof import prove_batches
 from swift_bon.models.model_checks import check_model
 from swift_bon.models.prefix import CACHE_NAMES, find_cache
 from swift_kernels import RewardHead
@@ -78,6 +79,12 @@ def check_decoding(
         refuse(_mode_argument(generation_config))
     if _is_on("guidance_scale", generation_config.guidance_scale):
         refuse("guidance_scale")
+    if head is not None and not prove_batches(model).feeds_text:
+        raise ValueError(
+            f"{type(model).__name__} feeds other tokens to itself than it has written (its "
+            "prepare_inputs_for_generation adds some), so their states cannot be scored; use a "
+            "model that reads its own text"
+        )
     cache = find_cache(model_kwargs)
     needs_last_token = head is not None and head.scored_tokens == "response"
     if needs_last_token and getattr(cache, "is_compileable", False):

@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
+from swift_bon.models.vocabulary import input_device
 from swift_bon.models.wrappers import bare_model, learns_prompts
 
 Proof = TypeVar("Proof")
@@ -46,6 +48,37 @@ def _state(model: Any) -> Hashable:
     bare = bare_model(model)
     attention = getattr(bare.config, "_attn_implementation", None)
     return hash(tuple(modules)), bare.dtype, attention, learns_prompts(model)
+
+
+class Asked:
+    """A decoding method for `custom_generate` that writes nothing: what does `generate` make?"""
+
+    def __init__(self) -> None:
+        self.logits_processors: list[Any] = []
+        self.model_kwargs: dict[str, Any] = {}
+
+    def __call__(
+        self,
+        model: Any,
+        input_ids: Tensor,
+        logits_processor: LogitsProcessorList,
+        stopping_criteria: StoppingCriteriaList,
+        generation_config: GenerationConfig,
+        **model_kwargs: Any,
+    ) -> Tensor:
+        self.logits_processors = [*logits_processor]
+        self.model_kwargs = model_kwargs
+        return input_ids
+
+
+def ask_generate(model: Any) -> Asked:
+    """What `generate` makes of two tokens."""
+    asked = Asked()
+    input_ids = torch.ones(1, 2, dtype=torch.int64, device=input_device(model))
+    mask = torch.ones_like(input_ids)
+    options = {"num_return_sequences": 1, "num_beams": 1, "min_length": 0, "max_new_tokens": 1}
+    model.generate(input_ids, attention_mask=mask, custom_generate=asked, **options)
+    return asked
 
 
 def agree(values: Tensor, others: Tensor, dtype: torch.dtype) -> bool:
