@@ -4,7 +4,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from swift_bon.diagnosis.findings import Check
-from swift_bon.diagnosis.parting import compare_candidates, first_difference, is_near_tie
+from swift_bon.diagnosis.parting import compare_candidates
 from swift_bon.diagnosis.patient import Patient, Rows
 from swift_bon.generation.results import Candidate
 
@@ -81,47 +81,3 @@ def check_threads(patient: Patient) -> Check:
 
 def _flat(runs: list[Rows]) -> list[Candidate]:
     return [candidate for rows in runs for row in rows for candidate in row]
-
-
-def check_text(patient: Patient) -> Check:
-    """Greedy texts, each alone and all in a padded batch, against plain `generate` of each."""
-    options = {"do_sample": False}
-    expected = [_plain_text(patient, [ids])[0] for ids in patient.prompt_ids]
-    alone = patient.sample(1, 1, **options)
-    batch = patient.sample(1, None, **options)
-    unlike, ties, first = 0, 0, ""
-    for kind, rows in (("alone", alone), ("in a padded batch", batch)):
-        for prompt, ((candidate,), ids) in enumerate(zip(rows, expected, strict=True)):
-            if first_difference(candidate.token_ids, ids) is None:
-                continue
-            if is_near_tie(patient, prompt, candidate.token_ids, ids):
-                ties += 1
-                continue
-            unlike += 1
-            text = patient.tokenizer.decode(ids, skip_special_tokens=True)
-            first = first or f"; prompt {prompt} {kind} says {candidate.text!r} for {text!r}"
-    words = f"{2 * len(expected)} greedy texts, each alone and in a padded batch, against generate"
-    if ties:
-        words += f", of which {ties} part at a near tie that rounding decides"
-    words += f"{first}; how many differ"
-    if not unlike:
-        return Check("text", "passed", words, 0, 0)
-    advice = "what best_of_n writes is not what this model writes; score texts of generate's"
-    if _plain_text(patient, patient.prompt_ids) != expected:
-        advice = (
-            "plain generate of the padded batch differs from that of each prompt alone as well: "
-            "the model does not ignore its padding; pass batch_size=1, or prompts of one length"
-        )
-    return Check("text", "failed", words, unlike, 0, advice)
-
-
-def _plain_text(patient: Patient, prompts: list[list[int]]) -> list[list[int]]:
-    """Token ids of greedy responses, without what stands after their end."""
-    output = patient.generate(prompts, do_sample=False)
-    length = max(map(len, prompts))
-    ends = patient.end_ids
-    texts = []
-    for row in output[:, length:].tolist():
-        stop = next((index + 1 for index, token in enumerate(row) if token in ends), len(row))
-        texts.append(row[:stop])
-    return texts

@@ -1,5 +1,7 @@
 """Is the model one that can be scored at all: its prompts, its head, and itself a second time."""
 
+from typing import Any
+
 import torch
 
 from swift_bon.diagnosis.findings import Check
@@ -23,8 +25,6 @@ def check_prompts(patient: Patient) -> Check:
     words = f"{len(lengths)} prompts of {', '.join(map(str, lengths))} tokens"
     if len(set(lengths)) == 1:
         words += ", all of one length: what padding does is not seen, give others"
-    if patient.tokenizer.pad_token_id != patient.pad_id:
-        words += f"; the tokenizer has no pad token that the model knows, {patient.pad_id} pads"
     return Check("prompts", "passed", words)
 
 
@@ -60,6 +60,36 @@ def check_accepted(patient: Patient) -> Check:
         )
     words = f"best_of_n wrote and scored {sum(map(len, rows))} candidates in one batch"
     return Check("accepted", "passed", words)
+
+
+def check_input(patient: Patient) -> Check:
+    """`best_of_n` feeds the model what the chat template writes."""
+    fed: list[int] = []
+
+    def note(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        fed.extend((args[0] if args else kwargs["input"]).flatten().tolist())
+
+    unlike, first = 0, ""
+    for number, (prompt, ids) in enumerate(zip(patient.prompts, patient.prompt_ids, strict=True)):
+        fed.clear()
+        embedding = uncompiled(patient.model).get_input_embeddings()
+        handle = embedding.register_forward_pre_hook(note, with_kwargs=True)
+        try:
+            patient.sample(1, 1, prompts=[prompt], max_new_tokens=1)
+        finally:
+            handle.remove()
+        if fed[: len(ids)] != ids:
+            unlike += 1
+            text = patient.tokenizer.decode(fed[: len(ids)])
+            first = first or f"; prompt {number} is fed as {text!r}"
+    words = "token ids that the model is fed against those of the chat template"
+    if patient.tokenizer.pad_token_id != patient.pad_id:
+        words += f" (the tokenizer has no pad token that the model knows, {patient.pad_id} pads)"
+    words += f"{first}; how many prompts differ"
+    if not unlike:
+        return Check("input", "passed", words, 0, 0)
+    advice = "look at tokenizer.chat_template: candidates, features and scores are of other prompts"
+    return Check("input", "failed", words, unlike, 0, advice)
 
 
 def check_repeats(patient: Patient) -> Check:

@@ -29,25 +29,30 @@ def check_states(patient: Patient) -> Check:
             return_dict_in_generate=True,
         )
     expected = output.hidden_states  # by step, by layer
+    advice = (
+        "the blocks are fed something else than the model reports; load the class that "
+        "transformers has for this model, without hooks and code that change its blocks"
+    )
+    if len(captured) != len(expected):
+        words = f"{len(captured)} forwards were captured of {len(expected)} that generate made"
+        return Check("states", "failed", words, len(captured), len(expected), advice)
     num_read = [len(ids) for ids in patient.prompt_ids]
     lengths = torch.tensor(num_read, dtype=torch.int64, device="cpu")[:, None]
-    places = torch.arange(max(num_read), dtype=torch.int64, device="cpu")
-    kept = places >= max(num_read) - lengths
     unlike = 0
-    for step, (states, others) in enumerate(zip(captured, expected, strict=True)):
+    for states, others in zip(captured, expected, strict=True):
         for state, other in zip(states, others, strict=True):
-            rows = kept[:, -state.shape[1] :].to(state.device) if step == 0 else ...
-            unlike += not torch.equal(state[rows], other[rows])
+            places = torch.arange(
+                state.shape[1], 0, -1, dtype=torch.int64, device="cpu"
+            )  # from the end
+            is_padding = (places > lengths) & (places <= max(num_read))
+            kept = ~is_padding.to(state.device)
+            unlike += not torch.equal(state[kept], other[kept])
     words = (
         f"{len(expected)} steps of generate in a padded batch, {len(expected[0])} hidden states "
         "each: how many captured ones are not those of output_hidden_states, bit for bit"
     )
     if not unlike:
         return Check("states", "passed", words, 0, 0)
-    advice = (
-        "the blocks are fed something else than the model reports; load the class that "
-        "transformers has for this model, without code that changes its blocks"
-    )
     return Check("states", "failed", words, unlike, 0, advice)
 
 

@@ -1,6 +1,6 @@
 """Proof on the user's own model that what is scored is right."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tqdm import tqdm
@@ -8,17 +8,18 @@ from tqdm import tqdm
 from swift_bon.diagnosis.check_batches import (
     check_batches,
     check_prefill,
-    check_text,
     check_threads,
 )
 from swift_bon.diagnosis.check_cost import check_cost
 from swift_bon.diagnosis.check_model import (
     check_accepted,
     check_head,
+    check_input,
     check_prompts,
     check_repeats,
 )
 from swift_bon.diagnosis.check_states import check_features, check_scores, check_states
+from swift_bon.diagnosis.check_text import check_cache, check_text
 from swift_bon.diagnosis.findings import Check, DoctorReport
 from swift_bon.diagnosis.patient import PROMPTS, Patient
 from swift_kernels import RewardHead
@@ -36,8 +37,10 @@ STEPS = (
     Step("prompts", check_prompts),
     Step("head", check_head),
     Step("accepted", check_accepted, ("prompts",)),
+    Step("input", check_input, ("prompts", "accepted")),
     Step("repeats", check_repeats, ("prompts", "accepted")),
     Step("states", check_states, ("prompts", "accepted")),
+    Step("cache", check_cache, READY),
     Step("scores", check_scores, READY),
     Step("features", check_features, READY),
     Step("text", check_text, READY),
@@ -58,6 +61,7 @@ def doctor(
     max_new_tokens: int = 16,
     seed: int = 0,
     show_progress: bool = True,
+    chat_template_kwargs: Mapping[str, Any] | None = None,
     **generate_kwargs: Any,
 ) -> DoctorReport:
     """Prove on this model that texts, scores and features are right, or say what is not.
@@ -75,6 +79,7 @@ def doctor(
         max_new_tokens: of each.
         seed: of the random streams, and of the random head.
         show_progress: a bar on a terminal.
+        chat_template_kwargs: what else the chat template reads, as for `best_of_n`.
         **generate_kwargs: how you sample: `temperature`, `cache_implementation`...
 
     Returns:
@@ -95,7 +100,16 @@ def doctor(
     if "do_sample" in generate_kwargs:
         raise ValueError("do_sample is set by doctor itself, which tries both; leave it out")
     options = {"max_new_tokens": max_new_tokens, **generate_kwargs}
-    patient = Patient(model, tokenizer, head, prompts, num_return_sequences, seed, options)
+    patient = Patient(
+        model,
+        tokenizer,
+        head,
+        prompts,
+        num_return_sequences,
+        seed,
+        chat_template_kwargs or {},
+        options,
+    )
     checks: list[Check] = []
     for step in tqdm(STEPS, desc="doctor", unit="check", disable=None if show_progress else True):
         checks.append(_examine(step, patient, checks))

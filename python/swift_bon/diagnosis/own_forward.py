@@ -14,6 +14,8 @@ from torch._dynamo import OptimizedModule
 
 from swift_kernels import RewardHead
 
+KINDS = ("reward", "gate")  # of weights in a head
+
 
 class OwnReading(NamedTuple):
     """What the plain forward says of one candidate."""
@@ -143,7 +145,7 @@ def random_head(model: Any, token_ids: Sequence[int], seed: int) -> RewardHead:
     num_layers, hidden_size = len(states), states[0].shape[-1]
     generator = torch.Generator(device="cpu").manual_seed(seed)
     tensors = {}
-    for name in ("reward", "gate"):
+    for name in KINDS:
         drawn = torch.empty(num_layers, hidden_size, dtype=torch.float32, device="cpu")
         drawn.normal_(generator=generator)
         sizes = [state.float().pow(2).mean().sqrt().clamp(min=1e-6).cpu() for state in states]
@@ -151,3 +153,14 @@ def random_head(model: Any, token_ids: Sequence[int], seed: int) -> RewardHead:
         tensors[f"{name}_weight"] = drawn / scale
         tensors[f"{name}_bias"] = torch.zeros((), dtype=torch.float32, device="cpu")
     return RewardHead.from_tensors(tensors, num_layers, hidden_size)
+
+
+def shaped_head(model: Any) -> RewardHead:
+    """A head of zeros, of the shape that the model's configuration names."""
+    config = getattr(model, "config", None)
+    layers = getattr(config, "num_hidden_layers", 0) + 1
+    size = getattr(config, "hidden_size", 1)
+    zeros = torch.zeros(layers, size, dtype=torch.float32, device="cpu")
+    weights = {f"{name}_weight": zeros for name in KINDS}
+    biases = {f"{name}_bias": zeros.sum() for name in KINDS}
+    return RewardHead.from_tensors(weights | biases, layers, size)

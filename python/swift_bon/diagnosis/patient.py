@@ -1,6 +1,6 @@
 """What is examined, and what several checks look at: computed once, when it is first asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from swift_bon.diagnosis.own_forward import (
     random_head,
     read_candidate,
     score_rounding,
+    shaped_head,
     uncompiled,
 )
 from swift_bon.generation.best_of import best_of_n
@@ -36,6 +37,7 @@ class Patient:
 
     Args:
         head: None takes a random one of the model's shape.
+        chat_template_kwargs: what else the chat template reads.
         generate_kwargs: of the user, `max_new_tokens` among them.
     """
 
@@ -47,6 +49,7 @@ class Patient:
         prompts: Sequence[str],
         num_return_sequences: int,
         seed: int,
+        chat_template_kwargs: Mapping[str, Any],
         generate_kwargs: dict[str, Any],
     ):
         self.model = model
@@ -56,26 +59,33 @@ class Patient:
         self.prompts = list(prompts)
         self.num_return_sequences = num_return_sequences
         self.seed = seed
+        self.chat_template_kwargs = dict(chat_template_kwargs)
         self.generate_kwargs = generate_kwargs
 
     @cached_property
     def prompt_ids(self) -> list[list[int]]:
         """Of each prompt, as the chat template alone gives them."""
-        return [
-            list(
-                self.tokenizer.apply_chat_template(
-                    [{"role": "user", "content": prompt}],
-                    add_generation_prompt=True,
-                    tokenize=True,
-                    return_dict=True,
-                )["input_ids"]
+        return [self._render(prompt) for prompt in self.prompts]
+
+    def _render(self, prompt: str) -> list[int]:
+        def render(content: object, **options: Any) -> Any:
+            message = {"role": "user", "content": content}
+            options = {**options, **self.chat_template_kwargs}
+            return self.tokenizer.apply_chat_template(
+                [message], add_generation_prompt=True, **options
             )
-            for prompt in self.prompts
-        ]
+
+        content: object = prompt
+        if prompt.split()[0] not in render(prompt, tokenize=False):  # a template that reads parts
+            content = [{"type": "text", "text": prompt}]
+        return list(render(content, tokenize=True, return_dict=True)["input_ids"])
 
     @cached_property
     def own_head(self) -> RewardHead:
-        return random_head(self.model, max(self.prompt_ids, key=len), self.seed)
+        try:
+            return random_head(self.model, max(self.prompt_ids, key=len), self.seed)
+        except (AttributeError, TypeError, ValueError):  # no plain forward: best_of_n says why
+            return shaped_head(self.model)
 
     @property
     def head(self) -> RewardHead:
@@ -102,21 +112,27 @@ class Patient:
         ends = self.generate_kwargs.get("eos_token_id", config.eos_token_id)
         return {ends} if isinstance(ends, int) else set(ends or ())
 
-    def sample(self, count: int, batch_size: int | None, **changes: Any) -> Rows:
+    def sample(
+        self,
+        count: int,
+        batch_size: int | None,
+        prompts: Sequence[str] | None = None,
+        **changes: Any,
+    ) -> Rows:
         """`best_of_n` as it is judged: candidates of every prompt."""
+        options = {
+            "batch_size": batch_size,
+            "seed": self.seed,
+            "show_progress": False,
+            "chat_template_kwargs": self.chat_template_kwargs,
+        }
         results = best_of_n(
             self.model,
             self.tokenizer,
-            self.prompts,
+            self.prompts if prompts is None else prompts,
             self.head,
             count,
-            **{
-                "batch_size": batch_size,
-                "seed": self.seed,
-                "show_progress": False,
-                **self.generate_kwargs,
-                **changes,
-            },
+            **{**options, **self.generate_kwargs, **changes},
         )
         return [result.candidates for result in results]
 
@@ -176,3 +192,17 @@ class Patient:
             attention_mask=torch.tensor(mask, dtype=torch.int64, device=device),
             **{**options, **self.generate_kwargs, **changes},
         )
+
+    def plain_text(self, prompts: Sequence[Sequence[int]], **changes: Any) -> list[list[int]]:
+        """Token ids of plain `generate`'s greedy responses, without what stands after their end."""
+        output = self.generate(prompts, do_sample=False, **changes)
+        length, texts = max(map(len, prompts)), []
+        for row in output[:, length:].tolist():
+            end = next((i + 1 for i, token in enumerate(row) if token in self.end_ids), len(row))
+            texts.append(row[:end])
+        return texts
+
+    @cached_property
+    def plain_texts(self) -> list[list[int]]:
+        """Of each prompt alone."""
+        return [self.plain_text([ids])[0] for ids in self.prompt_ids]
