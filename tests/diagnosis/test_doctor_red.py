@@ -9,13 +9,14 @@ import transformers
 import broken_models
 from doctor_cases import NAMES, assert_green, examine, with_status
 from swift_bon.diagnosis import check_states
-from swift_bon.generation import best_of, decoding, scored_decoding
+from swift_bon.generation import batches, best_of, decoding, scored_decoding
+from swift_bon.generation.batch_proof import BatchProof
+from swift_bon.models import prefix
 from swift_kernels import RewardHead
 from tiny_models import SHAPE, tiny_model, tiny_tokenizer
 
 # What must be red, what may be too, and a word of what the first one says or advises.
 BROKEN = {
-    "ignores_padding": ({"text", "batches"}, {"scores", "features", "prefill"}, "padding"),
     "shows_other_inputs": ({"states", "scores"}, set(), "output_hidden_states"),
     "forgets": (
         {"cache", "scores"},
@@ -36,6 +37,20 @@ def test_a_broken_model_is_red_where_it_is_broken(name):
     assert not report.passed
     first = next(check for check in report.checks if check.name in must)
     assert said in first.words + first.advice
+
+
+def test_a_model_that_ignores_its_padding_is_not_padded():
+    assert_green(examine(broken_models.ignores_padding()))
+
+
+def test_padding_that_the_model_ignores_is_red(monkeypatch):
+    """As it was before the batches were proven."""
+    proof = BatchProof(keeps_cache=True, pads=True, needs_position_ids=False, shares=True)
+    monkeypatch.setattr(batches, "prove_batches", lambda model: proof)
+    report = examine(broken_models.ignores_padding())
+    must, may = {"batches", "text", "scores"}, {"prefill"}
+    assert must <= with_status(report, "failed") <= must | may
+    assert "does not ignore its padding" in report.check("text").advice
 
 
 def test_without_repetition_nothing_is_compared():
@@ -109,11 +124,13 @@ def forbid_a_token(monkeypatch):
         scores[:, scores[0].argmax()] = float("-inf")
         return scores
 
-    def changed(self, *args, logits_processor, generation_config, **kwargs):
+    def changed(
+        self, model, input_ids, logits_processor, stopping_criteria, generation_config, **kwargs
+    ):
         if not generation_config.do_sample:
             logits_processor = transformers.LogitsProcessorList([*logits_processor, forbid])
-        kwargs["generation_config"] = generation_config
-        return call(self, *args, logits_processor=logits_processor, **kwargs)
+        decoding = (logits_processor, stopping_criteria, generation_config)
+        return call(self, model, input_ids, *decoding, **kwargs)
 
     monkeypatch.setattr(scored_decoding.ScoredDecoding, "__call__", changed)
 
@@ -127,16 +144,15 @@ def feed_another_prompt(monkeypatch):
     monkeypatch.setattr(best_of, "render_prompts", rendered)
 
 
-def share_another_prompt(monkeypatch):
-    share = best_of.shared_prefix
+def share_a_damaged_prompt(monkeypatch):
+    prefill = scored_decoding.share_prefill
 
-    def shared(*args, **kwargs):
-        prefix = share(*args, **kwargs)
-        for cache in prefix.values():
-            cache.layers[0].keys[:, :, -1] = 0
-        return prefix
+    def damaged(*args):
+        kwargs = prefill(*args)
+        prefix.find_cache(kwargs).layers[0].keys[:, :, -1] = 0
+        return kwargs
 
-    monkeypatch.setattr(best_of, "shared_prefix", shared)
+    monkeypatch.setattr(scored_decoding, "share_prefill", damaged)
 
 
 def wait_for_scores(monkeypatch):
@@ -156,7 +172,7 @@ def wait_for_scores(monkeypatch):
         (move_features, {"features"}, set()),
         (forbid_a_token, {"text"}, set()),
         (feed_another_prompt, {"input", "scores"}, {"text"}),
-        (share_another_prompt, {"prefill", "scores"}, set()),
+        (share_a_damaged_prompt, {"prefill", "scores"}, set()),
         (wait_for_scores, {"cost"}, set()),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

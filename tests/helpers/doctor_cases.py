@@ -3,7 +3,7 @@
 from swift_bon import doctor
 from tiny_models import tiny_tokenizer
 
-OPTIONS = {"num_return_sequences": 3, "max_new_tokens": 10, "show_progress": False}
+OPTIONS = {"num_return_sequences": 2, "max_new_tokens": 6, "show_progress": False}
 NAMES = (
     *("prompts", "head", "accepted", "input", "repeats", "states", "cache", "scores", "features"),
     *("text", "batches", "prefill", "threads", "cost"),

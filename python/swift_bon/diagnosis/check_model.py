@@ -1,5 +1,6 @@
 """Is the model one that can be scored at all: its prompts, its head, and itself a second time."""
 
+import warnings
 from typing import Any
 
 import torch
@@ -7,7 +8,7 @@ import torch
 from swift_bon.diagnosis.findings import Check
 from swift_bon.diagnosis.own_forward import own_states, relative_distance, uncompiled
 from swift_bon.diagnosis.patient import Patient
-from swift_bon.models.identity import check_head_fits
+from swift_bon.models.identity import UnprovenModelWarning, check_head_fits, head_fit
 
 REFUSALS = (TypeError, ValueError, NotImplementedError)
 
@@ -34,7 +35,9 @@ def check_head(patient: Patient) -> Check:
         words = "no head was given; a random one of the model's shape stands in for it"
         return Check("head", "skipped", words)
     try:
-        check_head_fits(patient.given_head, uncompiled(patient.model))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UnprovenModelWarning)  # said below
+            check_head_fits(patient.given_head, patient.model)
     except REFUSALS as error:
         patient.uses_given_head = False  # the other checks are of the model
         return Check(
@@ -43,8 +46,9 @@ def check_head(patient: Patient) -> Check:
             f"the head does not fit, the other checks have a random one: {error}",
             advice="train a head for this model, or load the model that this one was trained for",
         )
-    words = f"{patient.given_head.base_model!r} is what the head was trained for"
-    return Check("head", "passed", words)
+    verdict = head_fit(patient.given_head, patient.model)
+    words = f"trained for {patient.given_head.base_model!r}, and the model is: {verdict.fit}"
+    return Check("head", "passed", f"{words}; {verdict.words}" if verdict.words else words)
 
 
 def check_accepted(patient: Patient) -> Check:
