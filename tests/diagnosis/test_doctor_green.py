@@ -70,12 +70,13 @@ def test_the_way_of_sampling_is_the_users(options, skipped):
     assert_green(examine(tiny_model("llama"), **options), skipped)
 
 
-@pytest.mark.parametrize("changes", [{}, {"gated": False}, {"layers": [0, 2]}], ids=str)
-@pytest.mark.parametrize("scored_tokens", ["fed", "response"])
-def test_any_head_that_fits_is_green(changes, scored_tokens):
+@pytest.mark.parametrize(
+    "changes", [{"gated": False}, {"layers": [0, 2]}, {"scored_tokens": "response"}], ids=str
+)
+def test_any_head_that_fits_is_green(changes):
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        head = RewardHead(4, 32, scored_tokens=scored_tokens, **changes)
+        head = RewardHead(4, 32, **changes)
     assert_green(examine(tiny_model("llama"), head=head), skipped=())
 
 
@@ -114,7 +115,7 @@ def embedded():
     return load_model(device="cpu")
 
 
-SHORT = {"max_new_tokens": 3}
+SHORT = {"prompts": ["Hi.", "Name a colour that is warm."], "max_new_tokens": 2}
 
 
 def test_the_embedded_model_is_green(embedded):

@@ -104,7 +104,8 @@ def score_rounding(states: Tensor, head: RewardHead) -> float:
     magnitude = torch.zeros(states.shape[1], dtype=torch.float64, device="cpu")
     layers = range(len(states)) if head.layers is None else head.layers
     for row, layer in enumerate(layers):
-        magnitude += states[layer].double().abs() @ head.reward_weight[row].detach().double().abs()
+        weight = head.reward_weight[row].detach().double().cpu()
+        magnitude += states[layer].double().abs() @ weight.abs()
     return float(4 * torch.finfo(torch.float32).eps * magnitude.max())
 
 
