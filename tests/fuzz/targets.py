@@ -21,7 +21,6 @@ from swift_bon.features.stored_states import StoredStates
 from swift_bon.features.tensor_files import tensor_sha256
 from swift_bon.models.identity import as_identity
 from swift_bon.models.loading import SHIPPED_HEADS
-from swift_bon.models.sampled_weights import decode
 from swift_bon.storage import file_sha256, with_checksum
 from swift_bon.tasks import load_task
 from swift_kernels import RewardHead
@@ -31,6 +30,8 @@ FIXTURES = Path(__file__).parent.parent / "fixtures/v0.1"
 CANDIDATES = FIXTURES / "candidates.jsonl"
 PROMPTS = read_candidates(CANDIDATES)
 TOKENIZER = tiny_tokenizer()
+SHIPPED = SHIPPED_HEADS / "smollm2-135m"
+FINGERPRINT = json.loads((SHIPPED / "config.json").read_bytes())["base_model_fingerprint"]
 ORIGIN = {"head": "efd18c4b772cd914"}
 
 
@@ -47,11 +48,7 @@ def _read_head(folder: Path) -> None:
     head = RewardHead.from_pretrained(folder)
     head.digest()
     json.dumps(head.config())
-    if head.base_model_fingerprint is not None:
-        try:
-            decode(head.base_model_fingerprint)
-        except ValueError as error:  # by whoever uses the head: it knows no file
-            raise ValueError(folder) from error
+    as_identity(head.base_model, head.base_model_fingerprint, folder)
 
 
 def _read_reference(folder: Path) -> None:
@@ -64,12 +61,13 @@ def _read_prompts(folder: Path) -> None:
     read_candidates(path)
     header = read_header(path)
     {*header.get("scores", []), *header.get("added_scores", {})}
-    as_identity(header["model"], header.get("model_fingerprint"))
+    as_identity(header["model"], header.get("model_fingerprint"), path)
     [of["head"] for of in header.get("added_scores", {}).values() if "head" in of]
 
 
 def _read_store(folder: Path) -> None:
     store = FeatureStore(folder / "store", PROMPTS)
+    as_identity(store.spec.model, store.spec.fingerprint, folder)
     for number in range(len(store.shards)):
         store.will_read(number)
         store.read(number)
@@ -145,18 +143,40 @@ def _copy(*names: str, to: str | None = None) -> Callable[[Path], None]:
     return write
 
 
+def _write_prompts(folder: Path) -> None:
+    """With what version 0.1 did not write."""
+    _copy("candidates.jsonl", "candidates.header.json")(folder)
+    path = folder / "candidates.header.json"
+    later: dict[str, Any] = {"model_fingerprint": FINGERPRINT, "chat_template_kwargs": {"a": True}}
+    later["added_scores"] = {"rm": ORIGIN}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **later}))
+    path = folder / "candidates.jsonl"
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = [json.dumps({**record, "prompt_token_ids": [1, 6, 7]}) for record in records]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def _write_states(folder: Path) -> None:
+    _copy("states.features", to="store")(folder)
+    path = folder / "store/index.json"
+    index = json.loads(path.read_text())
+    del index["checksum"]
+    index["spec"]["fingerprint"] = FINGERPRINT
+    path.write_text(json.dumps(with_checksum(index)))
+
+
 def _copy_shipped(folder: Path) -> None:
     """With the fingerprint of its model."""
     for name in ("config.json", "model.safetensors"):
-        shutil.copy(SHIPPED_HEADS / "smollm2-135m" / name, folder)
+        shutil.copy(SHIPPED / name, folder)
 
 
 TARGETS = {
     "head": Target(_copy("head/config.json", "head/model.safetensors"), _read_head),
     "shipped head": Target(_copy_shipped, _read_head),
     "reference": Target(_copy("reference.pt"), _read_reference),
-    "candidates": Target(_copy("candidates.jsonl", "candidates.header.json"), _read_prompts),
-    "states": Target(_copy("states.features", to="store"), _read_store, _seal_store),
+    "candidates": Target(_write_prompts, _read_prompts),
+    "states": Target(_write_states, _read_store, _seal_store),
     "projected": Target(_copy("projected.features", to="store"), _read_store, _seal_store),
     "rollouts": Target(_copy("rollouts.train.json", to="rollouts.json"), _import),
     "test rollouts": Target(_copy("rollouts.test.json", to="rollouts.json"), _import),

@@ -10,7 +10,12 @@ from torchao.quantization import Int8WeightOnlyConfig, quantize_
 from decoding_cases import HIDDEN_SIZE, NUM_LAYERS
 from swift_bon import BestOfNDecoding, best_of_n
 from swift_bon.models import UnprovenModelWarning, fingerprint
-from swift_bon.models.identity import check_head_fits, head_fit
+from swift_bon.models.identity import (
+    Identity,
+    check_head_fits,
+    check_written_by,
+    head_fit,
+)
 from swift_kernels import RewardHead
 from tiny_models import tiny_model, tiny_tokenizer
 
@@ -194,3 +199,14 @@ def test_where_heads_are_used():
         for _ in range(2):
             best_of_n(adapted, tokenizer, ["Hi", "No", "Yes"], head, 2, batch_size=2, **options)
     assert len([one for one in said if one.category is UnprovenModelWarning]) == 1
+
+
+@pytest.mark.parametrize("text", ["", "1 float32 4 UIja", "2 float32 4 UIja", "1 int3 4 AAAA"])
+def test_a_damaged_fingerprint_is_named(text):
+    model = tiny_model("llama")
+    head = RewardHead(NUM_LAYERS, HIDDEN_SIZE, base_model="a", base_model_fingerprint=text)
+    with pytest.raises(ValueError, match="the head: the fingerprint of a model is damaged or"):
+        head_fit(head, model)
+    header = {"model": "a", "model_fingerprint": text}
+    with pytest.raises(ValueError, match="b.jsonl: the fingerprint of a model is damaged or"):
+        check_written_by(header, Identity("a", None), "b.jsonl")

@@ -44,7 +44,7 @@ def check_source(source: FeatureSource, data: TrainingData) -> None:
     Raises:
         ValueError: of another model, or of other prompts.
     """
-    written_for = as_identity(source.spec.model, source.spec.fingerprint)
+    written_for = as_identity(source.spec.model, source.spec.fingerprint, "the features")
     check_training_data(data.prompts, data.header, written_for, data.path)
     wanted = identities(data.prompts)
     if source.identities != wanted:

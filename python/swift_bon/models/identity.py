@@ -37,7 +37,8 @@ def head_fit(head: RewardHead, model: PreTrainedModel) -> Verdict:
         return Verdict("other", shape)
     if not head.base_model and head.base_model_fingerprint is None:
         return Verdict("unproven", "the head does not say which model it was trained for")
-    return compare(as_identity(head.base_model, head.base_model_fingerprint), identify(model))
+    trained_for = as_identity(head.base_model, head.base_model_fingerprint, "the head")
+    return compare(trained_for, identify(model))
 
 
 def check_head_fits(head: RewardHead, model: PreTrainedModel) -> None:
@@ -110,13 +111,16 @@ def identify(model: Any) -> Identity:
     return Identity(model_name(model), take_fingerprint(model))
 
 
-def as_identity(name: str | None, fingerprint: object) -> Identity:
-    """What a head or a file says of its model.
+def as_identity(name: str | None, fingerprint: str | None, where: str | Path) -> Identity:
+    """What a head or a file, `where`, says of its model.
 
     Raises:
         ValueError: the fingerprint is damaged.
     """
-    return Identity(name or "", None if fingerprint is None else decode(fingerprint))
+    try:
+        return Identity(name or "", None if fingerprint is None else decode(fingerprint))
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def model_name(model: Any) -> str:
@@ -134,7 +138,8 @@ def check_written_by(
     header: Mapping[str, Any], now: Identity, path: str | Path, model: Any = None
 ) -> None:
     """The candidates of a file were written by this model. Warns where that is not proven."""
-    verdict = compare(as_identity(header.get("model"), header.get(HEADER_FINGERPRINT)), now)
+    writer = as_identity(header.get("model"), header.get(HEADER_FINGERPRINT), path)
+    verdict = compare(writer, now)
     words = (
         f"{path} was written by the model {header.get('model')!r}, this one is {now.name!r}: "
         f"{verdict.words}"
