@@ -20,7 +20,7 @@ from swift_bon.cli.options import (
     TopP,
     parse_arguments,
 )
-from swift_bon.cli.terminal import read_prompts, readable_errors, show_tracebacks
+from swift_bon.cli.terminal import read_prompts, readable_errors, remember_flags, show_tracebacks
 from swift_bon.cli.version import version
 from swift_bon.models.names import EMBEDDED_NAME
 
@@ -50,6 +50,7 @@ def options(
     ] = False,
 ) -> None:
     """Best-of-N from a language model's own hidden states, scored while it generates."""
+    remember_flags(context)
     if debug:
         show_tracebacks(context)
 

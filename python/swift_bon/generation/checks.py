@@ -51,6 +51,9 @@ def check_generate_kwargs(generate_kwargs: dict[str, Any]) -> None:
     for name in SET_BY_US:
         if generate_kwargs.get(name) is not None:
             raise ValueError(f"{name} is set by best_of_n itself; leave it out")
+    top_p = generate_kwargs.get("top_p")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"top_p is {top_p}, expected a share above 0 and up to 1, which keeps all")
     max_length = generate_kwargs.get("max_length")
     config = generate_kwargs.get("generation_config")
     if generate_kwargs.get("max_new_tokens", getattr(config, "max_new_tokens", None)) is None:
