@@ -9,9 +9,9 @@ import transformers
 import broken_models
 from doctor_cases import NAMES, assert_green, examine, with_status
 from swift_bon.diagnosis import check_states
-from swift_bon.generation import batches, best_of, decoding, scored_decoding
-from swift_bon.generation.batch_proof import BatchProof
+from swift_bon.generation import batches, decoding, scored_decoding
 from swift_bon.models import prefix
+from swift_bon.models.chat_templates import ChatTemplate
 from swift_kernels import RewardHead
 from tiny_models import SHAPE, tiny_model, tiny_tokenizer
 
@@ -45,8 +45,8 @@ def test_a_model_that_ignores_its_padding_is_not_padded():
 
 def test_padding_that_the_model_ignores_is_red(monkeypatch):
     """As it was before the batches were proven."""
-    proof = BatchProof(keeps_cache=True, pads=True, needs_position_ids=False, shares=True)
-    monkeypatch.setattr(batches, "prove_batches", lambda model: proof)
+    prove = batches.prove_batches
+    monkeypatch.setattr(batches, "prove_batches", lambda model: prove(model)._replace(pads=True))
     report = examine(broken_models.ignores_padding())
     must, may = {"batches", "text", "scores"}, {"prefill"}
     assert must <= with_status(report, "failed") <= must | may
@@ -136,12 +136,13 @@ def forbid_a_token(monkeypatch):
 
 
 def feed_another_prompt(monkeypatch):
-    render = best_of.render_prompts
+    render = ChatTemplate.render
 
     def rendered(*args, **kwargs):
-        return [[*ids[:-1], ids[-1] - 1] for ids in render(*args, **kwargs)]
+        ids = render(*args, **kwargs)
+        return [*ids[:-1], ids[-1] - 1]
 
-    monkeypatch.setattr(best_of, "render_prompts", rendered)
+    monkeypatch.setattr(ChatTemplate, "render", rendered)
 
 
 def share_a_damaged_prompt(monkeypatch):
