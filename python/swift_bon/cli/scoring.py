@@ -67,6 +67,7 @@ def score(
         )
     else:
         model = model or header["model"]
+        models.identity.check_name_of_writer(header, model, path)
         loaded_head = models.load_head(head, model_name=model)
         loaded_model, tokenizer = models.load_model(model)
         added = collection.score_with_head(

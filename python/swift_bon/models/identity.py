@@ -152,6 +152,14 @@ def check_written_by(
         _warn(f"{words}; {_remedy(verdict, 'file')}", model, str(path))
 
 
+def check_name_of_writer(header: Mapping[str, Any], name: str, path: str | Path) -> None:
+    """As `check_written_by`, before a model is loaded: where names are all that will be known."""
+    if HEADER_FINGERPRINT not in header:
+        known = Identity(name)
+        if compare(Identity(header["model"]), known).fit == "other":
+            check_written_by(header, known, path)
+
+
 def check_training_data(
     prompts: Sequence,
     header: Mapping[str, Any],
