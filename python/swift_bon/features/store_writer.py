@@ -151,8 +151,6 @@ def _same_store(folder: Path, spec: FeatureSpec, made_from: dict[str, Any]) -> F
         dataclasses.asdict(dataclasses.replace(one, projection=None, fingerprint=None))
         for one in (spec, earlier)  # the digest of the weights says more than the fingerprint
     )
-    if earlier.fingerprint is not None:  # and than the name
-        plain["model"] = earlier.model
     check_same_settings(
         earlier_plain | earlier_made_from,
         plain | made_from,
