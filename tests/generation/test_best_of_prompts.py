@@ -87,9 +87,13 @@ def test_a_template_that_renders_nothing():
         run(tokenizer=tiny_tokenizer("{{ '' }}"))
 
 
-def test_a_model_without_a_context_length_takes_any_prompt():
+@pytest.mark.parametrize("length", [None, -1], ids=["none", "minus one"])
+def test_a_model_without_a_context_length_takes_any_prompt(length):
     model = tiny_model("bloom")
-    del model.config.max_position_embeddings
+    if length is None:
+        del model.config.max_position_embeddings
+    else:
+        model.config.max_position_embeddings = length
     assert len(run(model, "x" * 600, max_new_tokens=2)) == 1
 
 

@@ -131,7 +131,8 @@ def model_name(model: Any) -> str:
 def context_length(model: PreTrainedModel) -> float:
     """Tokens of the longest text the model can read; infinite where it does not say."""
     config = model.config.get_text_config(decoder=True)
-    return getattr(config, "max_position_embeddings", None) or float("inf")
+    length = getattr(config, "max_position_embeddings", None) or -1
+    return float("inf") if length < 0 else length  # XLNet says -1
 
 
 def check_written_by(
