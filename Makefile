@@ -29,7 +29,7 @@ RESOLUTION ?= highest
 TESTS ?= --numprocesses 2
 VERSIONS := .venv-$(POINT)
 
-.PHONY: help demo test test-oldest test-newest test-gpu-point test-versions fuzz lint docs bench gpu tune tables evaluate graders fits demo-head browser clean
+.PHONY: help demo test test-oldest test-newest test-gpu-point test-versions fuzz lint docs architectures bench gpu tune tables evaluate graders fits demo-head browser clean
 
 help:
 	@echo "make demo       sample, score while generating, pick: a real model on 24 questions"
@@ -39,6 +39,7 @@ help:
 	@echo "make lint       ruff, and mypy over both packages"
 	@echo "make docs       this documentation as a site, in site/"
 	@echo "make browser    both pages opened in headless Chromium, and their pictures for the docs"
+	@echo "make architectures  the doctor over every family of transformers (about 10 minutes on 2 cores)"
 	@echo "make bench      CPU benchmarks (5 minutes)"
 	@echo "make gpu        all benchmarks and the kernel tests on a GPU (9 minutes)"
 	@echo "make tune       launch numbers of the score kernel on a GPU (2 minutes)"
@@ -97,6 +98,10 @@ docs: $(DOCS_INSTALLED)
 browser: $(INSTALLED)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[browser]'
 	PYTHONPATH=tests/helpers $(BIN)/python tests/browser/check_pages.py --runs $(RUNS) --images docs/images
+
+architectures: $(INSTALLED)
+	PYTHONPATH=tests/helpers OMP_NUM_THREADS=1 $(BIN)/python bench/architectures.py
+	$(BIN)/python bench/tables.py
 
 bench: $(INSTALLED)
 	$(BIN)/pytest bench --benchmark-columns min,median,max,rounds

@@ -2,9 +2,9 @@
 
     python bench/tables.py [--check]
 
-A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`, in docs/benchmarks.md or
-in the README. With `--check` nothing is written, and the exit code is 1 if a page differs from the
-records.
+A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`, in docs/benchmarks.md,
+docs/architectures.md or the README. With `--check` nothing is written, and the exit code is 1 if a
+page differs from the records.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from measuring.records import RESULTS
 from rendering import compare_table, table_texts
+from rendering.architecture_table import render_architectures
 from rendering.evaluation_table import render as evaluation
 from rendering.fit_table import render as fit
 from rendering.grader_table import render_graders, render_speed
@@ -24,7 +25,7 @@ from rendering.readme_tables import render_accuracies, render_costs
 from rendering.reward_tables import render as reward_models
 
 ROOT = Path(__file__).parent.parent
-PAGES = (ROOT / "README.md", ROOT / "docs/benchmarks.md")
+PAGES = (ROOT / "README.md", ROOT / "docs/benchmarks.md", ROOT / "docs/architectures.md")
 BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 NOT_MEASURED = "not measured"
 
@@ -38,6 +39,7 @@ class Source(NamedTuple):
 
 
 TABLES = {
+    "architectures": Source("architectures", render_architectures, None),
     "evaluation": Source("evaluate_basics_test", evaluation, None),
     "evaluation-speed": Source("evaluation_speed", render_speed, None),
     "graders": Source("check_graders", render_graders, None),

@@ -3,6 +3,15 @@
 from typing import Any
 
 HYBRID = {"attn_layer_period": 2, "attn_layer_offset": 1}
+SLIDING = {
+    "swa_num_attention_heads": 4,
+    "swa_num_key_value_heads": 4,
+    "swa_q_lora_rank": 8,
+    "swa_kv_lora_rank": 8,
+    "swa_head_dim": 16,
+    "swa_qk_nope_head_dim": 8,
+    "swa_v_head_dim": 8,
+}
 M_ROPE = {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": [1, 1, 2]}
 INDEXER = {
     "indexer_n_heads": 2,
@@ -13,6 +22,13 @@ INDEXER = {
 }
 
 CHANGES: dict[str, dict[str, Any]] = {
+    "apertus1p5": {
+        "image_token_offset": 66,
+        "vision_config.codebook_size": 8,
+        "audio_token_offset": 74,
+        "audio_config.codebook_size": 8,
+        "audio_config.codebook_dim": 32,
+    },
     "bamba": {"attn_layer_indices": [1]},
     "blenderbot": {"encoder_layers": 3},
     "chameleon": {"vocabulary_map": {"<image>": 95}},
@@ -30,7 +46,9 @@ CHANGES: dict[str, dict[str, Any]] = {
         "text_config.top_k_experts": 2,
         "text_config.moe_intermediate_size": 16,
     },
+    "dots3_note_text": SLIDING,
     "dots3_note": {
+        **{f"text_config.{name}": value for name, value in SLIDING.items()},
         "vision_config.adapter_in_dim": 32,
         "vision_config.adapter_out_dim": 32,
         "audio_config.adapter_input_size": 32,

@@ -43,6 +43,8 @@ SIZES = {
     r".*state_size|mamba_d_state": 8,
     r".*chunk_size": 8,
     r"image_size": 28,
+    r"base_channels|num_filters": 32,
+    r"num_res_blocks|num_residual_layers": 1,
 }
 PATTERNS = [(re.compile(pattern), size) for pattern, size in SIZES.items()]
 OF_LAYERS = re.compile("num_hidden_layers|n_layers?|num_layers")
@@ -144,6 +146,8 @@ def _of_kept_layers(name: str, values: Any, layers: list[int], num_layers: int) 
 def _rope(config: PreTrainedConfig, values: Mapping[str, Any]) -> dict[str, Any]:
     """The rope, with a section of half a head's channels for each of the axes where it has any."""
     rope = dict(config.rope_parameters)
+    if rope.get("original_max_position_embeddings"):
+        rope["original_max_position_embeddings"] = 256  # less than the longest text
     if "mrope_section" in getattr(config, "ignore_keys_at_rope_validation", ()):
         width = values.get("head_dim") or HEAD_DIM
         half = int(width * rope.get("partial_rotary_factor", 1)) // 2
