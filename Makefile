@@ -39,7 +39,7 @@ help:
 	@echo "make lint       ruff, and mypy over both packages"
 	@echo "make docs       this documentation as a site, in site/"
 	@echo "make browser    both pages opened in headless Chromium, and their pictures for the docs"
-	@echo "make architectures  the doctor over every family of transformers (about 10 minutes on 2 cores)"
+	@echo "make architectures  the doctor over every family of transformers, as tiny models"
 	@echo "make bench      CPU benchmarks (5 minutes)"
 	@echo "make gpu        all benchmarks and the kernel tests on a GPU (9 minutes)"
 	@echo "make tune       launch numbers of the score kernel on a GPU (2 minutes)"
@@ -100,7 +100,7 @@ browser: $(INSTALLED)
 	PYTHONPATH=tests/helpers $(BIN)/python tests/browser/check_pages.py --runs $(RUNS) --images docs/images
 
 architectures: $(INSTALLED)
-	PYTHONPATH=tests/helpers OMP_NUM_THREADS=1 $(BIN)/python bench/architectures.py
+	PYTHONPATH=tests/helpers:bench OMP_NUM_THREADS=1 $(BIN)/python tests/helpers/architectures.py
 	$(BIN)/python bench/tables.py
 
 bench: $(INSTALLED)

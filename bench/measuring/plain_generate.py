@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 from transformers.generation import GenerateDecoderOnlyOutput
 
-NUM_NEW_TOKENS = 4
+NUM_NEW_TOKENS = 8
 PATIENCE_S = 60  # for the other thread
 DIFFERENCE = 1e-5  # of the largest logit: more than rounding in float32
 

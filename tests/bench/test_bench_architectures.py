@@ -27,12 +27,14 @@ PASSING = [
     "llava",
     "qwen2_vl",
     "bart",
-    "zamba2",
+    "gemma4",
 ]
 NOT_PASSING = [
+    ("zamba2", LIMITED, "other logits than one forward"),
     ("roberta", LIMITED, "other logits than one forward"),
     ("recurrent_gemma", LIMITED, "one thread at a time"),
     ("mamba", REFUSED, "cannot be captured"),
+    ("xlm", REFUSED, "feeds other tokens to itself than it has written"),
     ("udop", REFUSED, "is an encoder-decoder model"),
     ("blip", SPEECHLESS, ""),
 ]
@@ -104,8 +106,8 @@ def test_a_family_is_the_same_each_time_and_leaves_the_random_stream_alone():
         assert torch.equal(left, right)
 
 
-def test_the_record_has_every_family_and_none_that_failed():
-    (record,) = load_records("architectures", RESULTS)
+@pytest.mark.parametrize("record", load_records("architectures", RESULTS))
+def test_the_record_has_every_family_and_none_that_failed(record):
     outcomes = {(row["family"], row["class"]): row["outcome"] for row in record["rows"]}
     assert len(outcomes) == len(record["rows"])
     assert record["counts"][PASSED] == list(outcomes.values()).count(PASSED) >= 110

@@ -101,3 +101,10 @@ def test_encoder_decoder_models_are_refused():
     model = build(transformers.T5ForConditionalGeneration, config)
     with pytest.raises(ValueError, match="T5ForConditionalGeneration is an encoder-decoder"):
         run(model)
+
+
+def test_models_that_write_in_a_way_of_their_own_are_refused():
+    model = tiny_model("llama")
+    model.generate = lambda input_ids, **kwargs: input_ids  # as one that denoises whole blocks
+    with pytest.raises(TypeError, match="LlamaForCausalLM.generate returned a Tensor"):
+        run(model)

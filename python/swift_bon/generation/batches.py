@@ -8,11 +8,12 @@ from transformers.generation import logits_process
 
 from swift_bon.generation.batch_proof import prove_batches
 from swift_bon.generation.results import Candidate, candidates_of
-from swift_bon.generation.scored_decoding import ScoredDecoding
+from swift_bon.generation.scored_decoding import DecodedCandidates, ScoredDecoding
 from swift_bon.models.media import RenderedPrompt, repeat_media
 from swift_bon.models.padding import pad_rows, position_ids
 from swift_bon.models.proofs import Asked
 from swift_bon.models.vocabulary import input_device
+from swift_bon.models.wrappers import bare_model
 from swift_kernels import RewardHead
 
 Pair = tuple[int, int]  # number of the prompt, number of its candidate
@@ -106,6 +107,12 @@ class Batches:
             inputs = {name: tensor[rows] for name, tensor in inputs.items()}
             media = repeat_media(media, len(batch))
         result = self._generate({**inputs, **media}, method, num_expanded)
+        if not isinstance(result, DecodedCandidates):
+            raise TypeError(
+                f"{type(bare_model(self.model)).__name__}.generate returned a "
+                f"{type(result).__name__}: it has a way of its own to write and does not hand over "
+                "to custom_generate, so it cannot be scored; use a model that writes token by token"
+            )
         return candidates_of(result, self.tokenizer, inputs["input_ids"].shape[1])
 
     def _inputs(self, prompts: Sequence[Sequence[int]]) -> dict[str, Tensor]:

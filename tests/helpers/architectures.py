@@ -1,6 +1,6 @@
 """The doctor over every family of the installed transformers that writes text, as tiny models.
 
-    PYTHONPATH=tests/helpers python bench/architectures.py [--only llama bloom] [--out DIR]
+    PYTHONPATH=tests/helpers:bench python tests/helpers/architectures.py [--only llama bloom]
 
 A family passes if a random model of it can be built from a configuration, plain `generate` writes
 with it, and `swift_bon.doctor` finds nothing wrong.
