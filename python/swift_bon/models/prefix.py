@@ -74,6 +74,8 @@ def can_share(model, model_kwargs: Mapping[str, Any]) -> bool:
         bool(model_kwargs.get("use_cache"))
         and type(cache) is DynamicCache
         and not cache.offloading
+        # a layer of the model's own may keep what the first forward read apart from the rest
+        and all(type(layer).__module__ == DynamicCache.__module__ for layer in cache.layers)
         and all(value in (None, {}) or isinstance(value, PLAIN) for value in others)
         and not model._is_stateful
         and model._supports_default_dynamic_cache()
