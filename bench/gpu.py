@@ -26,9 +26,9 @@ from rendering.reward_tables import sentences as reward_sentences
 from rendering.reward_tables import tables as reward_tables
 
 TESTS = (
-    *("addresses", "backends", "compile", "determinism", "far_offsets", "gradients", "launch"),
-    *("ops", "packed", "packed_errors", "reference", "running", "running_errors", "scoring"),
-    *("scoring_errors", "scoring_gradients", "selection", "splits", "torch_compile"),
+    *("addresses", "backends", "compile", "determinism", "far_offsets", "gradients", "interpreter"),
+    *("launch", "ops", "packed", "packed_errors", "reference", "running", "running_errors"),
+    *("scoring", "scoring_errors", "scoring_gradients", "selection", "splits", "torch_compile"),
     *("bench_score", "bench_timing"),
 )
 TEST_FILES = [
