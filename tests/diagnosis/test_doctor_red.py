@@ -8,7 +8,7 @@ import transformers
 
 import broken_models
 from doctor_cases import NAMES, assert_green, examine, with_status
-from swift_bon.diagnosis import check_states
+from swift_bon.diagnosis import check_states, patient
 from swift_bon.generation import batches, decoding, scored_decoding
 from swift_bon.models import prefix
 from swift_bon.models.chat_templates import ChatTemplate
@@ -40,13 +40,34 @@ def test_a_broken_model_is_red_where_it_is_broken(name):
 
 
 def test_a_model_that_ignores_its_padding_is_not_padded():
-    assert_green(examine(broken_models.ignores_padding()))
+    report = examine(broken_models.ignores_padding())
+    assert_green(report)
+    assert "this model's batches are not padded" in report.check("batches").words
+
+
+@pytest.mark.parametrize("options", [{}, {"use_cache": False}], ids=str)
+def test_whether_the_prefill_is_shared_is_said(options):
+    words = examine(tiny_model("llama"), **options).check("prefill").words
+    assert ("this model's prefill is not shared" in words) == bool(options)
+    assert "not padded" not in words
+
+
+def test_texts_mixed_up_without_padding_are_not_blamed_on_it(monkeypatch):
+    prove = batches.prove_batches
+    nothing = {"pads": False, "shares": False}
+    for module in (batches, patient):
+        monkeypatch.setattr(module, "prove_batches", lambda model: prove(model)._replace(**nothing))
+    report = examine(broken_models.looks_at_neighbours(), prompts=["hello", "world", "a b"])
+    assert {"batches", "prefill"} <= with_status(report, "failed")
+    for name in ("batches", "prefill"):
+        assert "texts that stand in one batch" in report.check(name).advice
 
 
 def test_padding_that_the_model_ignores_is_red(monkeypatch):
     """As it was before the batches were proven."""
     prove = batches.prove_batches
-    monkeypatch.setattr(batches, "prove_batches", lambda model: prove(model)._replace(pads=True))
+    for module in (batches, patient):
+        monkeypatch.setattr(module, "prove_batches", lambda model: prove(model)._replace(pads=True))
     report = examine(broken_models.ignores_padding())
     must, may = {"batches", "text", "scores"}, {"prefill"}
     assert must <= with_status(report, "failed") <= must | may

@@ -100,3 +100,14 @@ def fails_in_batches(name: str = "llama") -> PreTrainedModel:
         return original(input_ids=input_ids, **kwargs)
 
     return replace_forward(tiny_model(name), forward)
+
+
+def looks_at_neighbours(name: str = "llama") -> PreTrainedModel:
+    """What comes next in a text is also what comes next in the one beside it."""
+
+    def forward(original, *args, **kwargs):
+        output = original(*args, **kwargs)
+        output.logits = output.logits + output.logits.roll(1, dims=0)
+        return output
+
+    return replace_forward(tiny_model(name), forward)

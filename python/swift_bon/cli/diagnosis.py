@@ -55,7 +55,7 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Prove on a model that what is written and scored is right; if not, the exit code is 1."""
-    texts = None if prompts is None else read_prompts([], prompts)
+    texts = None if prompts is None else read_prompts([], prompts, "--prompts")
     loaded_head = None if head is None else models.load_head(head)
     if dtype not in (None, *DTYPES):
         raise ValueError(f"dtype is {dtype!r}, expected one of {', '.join(DTYPES)}")

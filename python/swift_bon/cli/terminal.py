@@ -61,18 +61,20 @@ def _say_the_end(line: str) -> None:
     say(line)
 
 
-def read_prompts(prompts: list[str], file: Path | None) -> list[str]:
+def read_prompts(prompts: list[str], file: Path | None, flag: str = "--file") -> list[str]:
     """Those given, of which "-" stands for the lines of standard input, and the lines of a file."""
     texts = [text for text in prompts if text != "-"]
     lines = sys.stdin.read().splitlines() if "-" in prompts else []
     if file is not None:
         if not file.is_file():
             raise FileNotFoundError(
-                f"there is no file {file}; --file takes one with a prompt a line"
+                f"there is no file {file}; {flag} takes one with a prompt a line"
             )
         lines += file.read_text(encoding="utf-8").splitlines()
     texts += [line for line in lines if line.strip()]
     if not texts:
+        if flag != "--file":
+            raise ValueError(f"there are no prompts in {file}; {flag} takes one a line")
         raise ValueError(
             "there are no prompts; give some as arguments, with --file, or - for stdin"
         )

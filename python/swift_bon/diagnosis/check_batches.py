@@ -8,28 +8,31 @@ from swift_bon.diagnosis.parting import compare_candidates
 from swift_bon.diagnosis.patient import Patient, Rows
 from swift_bon.generation.results import Candidate
 
+NEIGHBOURS = "the model mixes up texts that stand in one batch, without padding: pass batch_size=1"
+
 
 def check_batches(patient: Patient) -> Check:
-    """In one padded batch, where nothing is shared, as each alone."""
-    return _same_candidates(
-        patient,
-        "batches",
-        "one candidate of each prompt, in one padded batch and each alone",
-        patient.unshared,
-        patient.one_by_one,
-        "the model does not ignore its padding: pass batch_size=1, or prompts of one length",
-    )
+    """All at once, where nothing is shared, as each alone."""
+    what = "one candidate of each prompt, all at once and each alone"
+    advice = "the model does not ignore its padding: pass batch_size=1, or prompts of one length"
+    if not patient.pads:
+        what += " (this model's batches are not padded: prompts of unequal length are kept apart)"
+        advice = NEIGHBOURS
+    return _same_candidates(patient, "batches", what, patient.unshared, patient.one_by_one, advice)
 
 
 def check_prefill(patient: Patient) -> Check:
     """Behind a prompt that was run once for all of its candidates, as without sharing."""
+    what = "candidates behind a shared prompt, and the same without sharing"
+    advice = (
+        "the prompt's cache cannot be shared on this model: pass use_cache=False or batch_size=1"
+    )
+    if not patient.shares:
+        what = "candidates beside those of the same prompt, and the same without (this model's "
+        what += "prefill is not shared)"
+        advice = NEIGHBOURS
     return _same_candidates(
-        patient,
-        "prefill",
-        "candidates behind a shared prompt, and the same without sharing",
-        patient.together,
-        _without_sharing(patient),
-        "the prompt's cache cannot be shared on this model: pass use_cache=False or batch_size=1",
+        patient, "prefill", what, patient.together, _without_sharing(patient), advice
     )
 
 

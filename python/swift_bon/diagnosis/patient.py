@@ -15,6 +15,7 @@ from swift_bon.diagnosis.own_forward import (
     shaped_head,
     uncompiled,
 )
+from swift_bon.generation.batch_proof import prove_batches
 from swift_bon.generation.best_of import best_of_n
 from swift_bon.generation.results import Candidate
 from swift_kernels import RewardHead
@@ -138,7 +139,7 @@ class Patient:
 
     @cached_property
     def together(self) -> Rows:
-        """All candidates in one padded batch, each prompt run once for all of its own."""
+        """All candidates at once; where the model can, each prompt run once for all of its own."""
         return self.sample(self.num_return_sequences, None)
 
     @cached_property
@@ -148,7 +149,7 @@ class Patient:
 
     @cached_property
     def unshared(self) -> Rows:
-        """The first candidate of each prompt in one padded batch: nothing to share."""
+        """The first candidate of each prompt, all at once: nothing to share."""
         return self.sample(1, None)
 
     @cached_property
@@ -161,6 +162,17 @@ class Patient:
             ]
             for ids, candidates in zip(self.prompt_ids, self.together, strict=True)
         ]
+
+    @property
+    def pads(self) -> bool:
+        """Whether `best_of_n` puts prompts of unequal length into one batch of this model."""
+        return prove_batches(self.model).pads
+
+    @property
+    def shares(self) -> bool:
+        """Whether it runs a prompt once for all of its candidates."""
+        has_cache = self.generate_kwargs.get("use_cache", True)
+        return bool(has_cache) and prove_batches(self.model).shares
 
     @property
     def room(self) -> int:
