@@ -6,7 +6,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torchao.quantization import Int8WeightOnlyConfig, quantize_
 
-from swift_bon.models import fingerprint
+from swift_bon.models import fingerprint, sampled_weights
 from swift_bon.models.sampled_weights import (
     decode,
     encode,
@@ -218,3 +218,29 @@ def test_a_damaged_text_is_refused(text):
 def test_something_else_than_text_is_refused(value):
     with pytest.raises(ValueError, match="fingerprint of a model is damaged .*expected text"):
         decode(value)
+
+
+class Wrapped(torch.Tensor):
+    """As torchao keeps a quantised weight: its numbers, or what keeps them, in a part of it."""
+
+    @staticmethod
+    def __new__(cls, inner):
+        return torch.Tensor._make_wrapper_subclass(cls, inner.shape, dtype=inner.dtype)
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __tensor_flatten__(self):
+        return ["inner"], None
+
+
+def test_parts_of_parts_are_found():
+    """Up to torchao 0.17 the numbers of int8 lie two classes deep."""
+    numbers = torch.arange(6.0).view(2, 3)
+    assert _parts_of("weight", Wrapped(Wrapped(numbers))) == [("weight.inner.inner", False)]
+    assert _parts_of("weight", Wrapped(numbers)) == [("weight.inner", False)]
+    assert _parts_of("weight", numbers) == [("weight", True)]
+
+
+def _parts_of(name: str, tensor: torch.Tensor) -> list[tuple[str, bool]]:
+    return [(part, is_plain) for part, _, is_plain in sampled_weights._parts(name, tensor)]

@@ -103,13 +103,15 @@ def _sort(rows: Iterable[tuple[Part, Tensor]], adapters: Sequence[Adapter]) -> F
 def _parts(name: str, tensor: Tensor) -> Iterator[tuple[str, Tensor, bool]]:
     """The tensors that one is made of, and whether they hold the model's numbers themselves.
 
-    A quantised one may be a class of its own, around the tensors that it keeps its numbers in.
+    A quantised one may be a class of its own, around the tensors that it keeps its numbers in, or
+    around another such class.
     """
     if not hasattr(tensor, "__tensor_flatten__"):
         yield name, tensor, tensor.dtype in PLAIN
         return
     for part in tensor.__tensor_flatten__()[0]:
-        yield f"{name}.{part}", getattr(tensor, part), False
+        for inner_name, inner, _ in _parts(f"{name}.{part}", getattr(tensor, part)):
+            yield inner_name, inner, False
 
 
 def _key(name: str) -> int:
