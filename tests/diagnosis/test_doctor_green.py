@@ -115,7 +115,17 @@ def embedded():
     return load_model(device="cpu")
 
 
-SHORT = {"prompts": ["Hi.", "Name a colour that is warm."], "max_new_tokens": 2}
+SHORT = {"prompts": ["Hi.", "Name a warm colour."], "max_new_tokens": 2}
+# Without the system message, which is three quarters of a short prompt.
+TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def examine_embedded(model, tokenizer, head=None):
+    tokenizer.chat_template = TEMPLATE
+    return examine(model, tokenizer, head, **SHORT)
 
 
 def test_the_embedded_model_is_green(embedded):
@@ -123,16 +133,16 @@ def test_the_embedded_model_is_green(embedded):
     assert_green(examine(model, tokenizer, load_head(), **SHORT), skipped=())
 
 
-def test_in_bfloat16_it_is_green(embedded):
+def test_in_bfloat16_it_is_green():
     model, tokenizer = load_model(device="cpu", dtype="bfloat16")
-    assert_green(examine(model, tokenizer, load_head(), **SHORT), skipped=())
+    assert_green(examine_embedded(model, tokenizer, load_head()), skipped=())
 
 
 def test_in_int8_it_is_green():
     model, tokenizer = load_model(device="cpu")
-    assert_green(examine(in_int8(model, Int8WeightOnlyConfig()), tokenizer, **SHORT))
+    assert_green(examine_embedded(in_int8(model, Int8WeightOnlyConfig()), tokenizer))
 
 
 def test_with_a_lora_it_is_green(embedded):
     model, tokenizer = embedded  # the last to use it: a LoRA stays in the layers
-    assert_green(examine(with_lora(model), tokenizer, **SHORT))
+    assert_green(examine_embedded(with_lora(model), tokenizer))
