@@ -70,10 +70,14 @@ def test_what_reads_a_file_compares_the_weights(path, tmp_path, seed):
             assert run()
 
 
-def test_a_store_goes_on_under_another_name(path, tmp_path):
+def test_a_store_goes_on_only_under_the_name_it_was_begun_with(path, tmp_path):
+    """A candidates file goes on under another name of the same weights; a store does not."""
     extract_features(named_model("qwen2"), TOKENIZER, path, tmp_path / "store", **FEATURES)
     collect(renamed(), TOKENIZER, path, limit=11, **OPTIONS)
-    store = extract_features(renamed(), TOKENIZER, path, tmp_path / "store", **FEATURES)
+    expected = "model was 'tiny/qwen2', now 'elsewhere/checkpoint-3'"
+    with pytest.raises(ValueError, match=expected):
+        extract_features(renamed(), TOKENIZER, path, tmp_path / "store", **FEATURES)
+    store = extract_features(named_model("qwen2"), TOKENIZER, path, tmp_path / "store", **FEATURES)
     assert sum(len(shard.prompts) for shard in store.shards) == 11
 
 
