@@ -121,3 +121,17 @@ def test_a_list_of_the_same_length_is_not_taken_for_the_blocks(decoder_class):
     assert find_decoder_parts(model).blocks is decoder.layers
     states, _ = capture_forward(model)
     assert_same_states(states, expected)
+
+
+@pytest.mark.parametrize("width", [8, 48])
+def test_states_of_other_widths_are_refused(width):
+    """As those of OPT-350m, whose last one is as wide as its embeddings."""
+    model = tiny_model("opt", word_embed_proj_dim=width)
+    model.name_or_path = "own/narrow"
+    forward(model, output_hidden_states=True)
+    hooks = hooks_of(model)
+    message = rf"OPTForCausalLM 'own/narrow' .*width 32 and {width}, .*swift_kernels\.score_cand"
+    for _ in range(2):
+        with pytest.raises(ValueError, match=message):
+            find_decoder_parts(model)
+    assert hooks_of(model) == hooks

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 
 from swift_bon.models.identity import num_hidden_layers
 from swift_bon.models.interrupts import in_evaluation_mode
+from swift_bon.models.model_checks import check_widths
 from swift_bon.models.vocabulary import input_device, num_token_ids
 
 
@@ -42,7 +43,8 @@ def find_decoder_parts(model: PreTrainedModel) -> DecoderParts:
     """The decoder and its blocks, checked once per model against `output_hidden_states=True`.
 
     Raises:
-        ValueError: no list of blocks reproduces the model's own hidden states, bit for bit.
+        ValueError: no list of blocks reproduces the model's own hidden states, bit for bit, or
+            they are not all as wide as its config says.
     """
     with _verify_lock:
         if model not in _verified_parts:
@@ -92,15 +94,13 @@ def _reproduces_hidden_states(model: PreTrainedModel, parts: DecoderParts) -> bo
         expected = in_evaluation_mode(model, run)
     except CaptureError:
         return False  # a list of other modules
+    if len(captured) != 1 or expected is None or len(captured[0]) != len(expected):
+        return False
+    check_widths(model, expected)
     kept = attention_mask.bool()
-    return (
-        len(captured) == 1
-        and expected is not None
-        and len(captured[0]) == len(expected)
-        and all(
-            state.shape == other.shape and torch.equal(state[kept], other[kept])
-            for state, other in zip(captured[0], expected, strict=True)
-        )
+    return all(
+        state.shape == other.shape and torch.equal(state[kept], other[kept])
+        for state, other in zip(captured[0], expected, strict=True)
     )
 
 

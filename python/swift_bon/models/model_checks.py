@@ -1,9 +1,10 @@
 """Whether what came as a model and a tokenizer is that, and can be scored; if not, why."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from transformers import Pipeline, PreTrainedModel, PreTrainedTokenizerBase
 
 from swift_bon.models.wrappers import bare_model
@@ -62,6 +63,19 @@ def check_decoder_only(model: Any) -> None:
         raise ValueError(
             f"{type(model).__name__} is an encoder-decoder model, expected a decoder-only one"
         )
+
+
+def check_widths(model: Any, states: Sequence[Tensor]) -> None:
+    """The hidden states are `[N, T, H]` with one H, the hidden size of the config."""
+    hidden_size = model.config.get_text_config(decoder=True).hidden_size
+    if all(state.ndim == 3 and state.shape[-1] == hidden_size for state in states):
+        return
+    widths = " and ".join(dict.fromkeys(str(state.shape[-1]) for state in states))
+    raise ValueError(
+        f"{type(model).__name__} {model.name_or_path!r} has hidden states of width {widths}, its "
+        f"hidden_size is {hidden_size}; expected all of them to be [N, T, {hidden_size}]. Take "
+        "another model, or make them so and score them with swift_kernels.score_candidates"
+    )
 
 
 def _check_task(model: PreTrainedModel) -> None:
