@@ -63,6 +63,7 @@ def test_a_wrapped_model_is_green(wrap):
         ({"cache_implementation": "static"}, ("head",)),
         ({"temperature": 0.7, "top_k": 5, "repetition_penalty": 1.2}, ("head",)),
         ({"num_return_sequences": 1, "max_new_tokens": 1}, ("head",)),
+        ({"stop_strings": ["n", "e?"]}, ("head",)),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )

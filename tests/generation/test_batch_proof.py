@@ -133,6 +133,13 @@ def test_nothing_is_proven_of_a_model_whose_runs_differ():
     assert prove_batches(model) == BatchProof(True, True, False, False, False)
 
 
+def test_what_is_proven_does_not_hang_on_the_words_that_end_a_text():
+    expected, model = prove_batches(tiny_model("llama")), tiny_model("llama")
+    model.generation_config.stop_strings = ["xyz"]  # `generate` wants a tokenizer for these
+    assert prove_batches(model) == expected
+    assert expected.pads
+
+
 def test_the_proof_runs_once_and_draws_no_random_number():
     model, calls = tiny_model("llama"), []
     model.register_forward_hook(lambda *args: calls.append(1))

@@ -20,7 +20,14 @@ def roberta():
     return build(transformers.RobertaForCausalLM, config)
 
 
-@pytest.mark.parametrize("make", [roberta, lambda: tiny_model("gpt2")], ids=["roberta", "gpt2"])
+def stops():
+    """Words that end a text, in the model's own configuration: `generate` wants a tokenizer."""
+    model = tiny_model("phi")
+    model.generation_config.stop_strings = ["xyz"]
+    return model
+
+
+@pytest.mark.parametrize("make", [roberta, lambda: tiny_model("gpt2"), stops])
 def test_positions_are_those_of_generate(make):
     """RoBERTa counts from its padding token on where nobody tells it, as `generate` does."""
     model, head = make(), make_head()

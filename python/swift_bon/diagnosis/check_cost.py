@@ -56,6 +56,7 @@ def _measure(patient: Patient, options: dict[str, Any]) -> tuple[float, int]:
             num_return_sequences=patient.num_return_sequences,
             max_new_tokens=num_tokens,
             min_new_tokens=num_tokens,
+            stop_strings=None,  # all are written; and without a tokenizer `generate` reads none
             **options,
         )
     if on_gpu:

@@ -62,6 +62,7 @@ def _prove(model: Any) -> BatchProof:
             min_length=0,
             max_new_tokens=2,
             pad_token_id=0,
+            stop_strings=None,  # for a configured one `generate` wants a tokenizer
         )
     return probe.proof
 

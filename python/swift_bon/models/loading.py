@@ -74,7 +74,7 @@ def load_model(
         model, tokenizer = load_model(base, dtype=dtype, device=device)
         return load_adapter(model, name), tokenizer
     check_source(name, "model", CONFIG_NAME)
-    tokenizer = load_tokenizer(name)
+    tokenizer = _load_tokenizer(name, "model")
     loaded = _load_whole(name, dtype)
     if name == EMBEDDED_NAME:
         loaded.name_or_path = EMBEDDED_NAME  # what heads record, wherever the cache lies
@@ -105,8 +105,13 @@ def load_tokenizer(name: str = EMBEDDED_NAME) -> PreTrainedTokenizerBase:
     'Hello there'
     """
     check_source(name, "tokenizer")
+    return _load_tokenizer(name, "tokenizer")
+
+
+def _load_tokenizer(name: str, what: str) -> PreTrainedTokenizerBase:
+    """`what`: errors call the name so, where it stands for nothing."""
     try:
-        with from_hub(name, "tokenizer") as options:
+        with from_hub(name, what) as options:
             tokenizer = AutoTokenizer.from_pretrained(_source(name), padding_side="left", **options)
     except (ValueError, OSError) as error:
         if not Path(name).is_dir() or RUNS_CODE in str(error):
