@@ -36,5 +36,6 @@ def not_found(name: str, what: str, reason: str, known: str = "") -> FileNotFoun
     """
     return FileNotFoundError(
         f"{what} is {name!r}: there is no such folder, and the hub was not asked ({reason}); "
-        f"expected {known}a folder, or a hub id such as 'org/name' that can be fetched, or was"
+        f"expected {known}a folder, or the hub id, such as 'org/name', of what can be fetched or "
+        "is in the cache"
     )

@@ -56,6 +56,27 @@ def pipeline():
     return transformers.pipeline("text-generation", model=tiny_model("gpt2"), tokenizer=TOKENIZER)
 
 
+class WithValueHead(torch.nn.Module):
+    """As TRL's `AutoModelForCausalLMWithValueHead`."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.pretrained_model, self.config, self.v_head = model, None, torch.nn.Linear(32, 1)
+
+    def generate(self, *args, **kwargs):
+        return self.pretrained_model.generate(*args, **kwargs)
+
+
+class BareTokenizer:
+    """Reads text and renders chats, and knows no special tokens."""
+
+    def __call__(self, text):
+        return {"input_ids": [1]}
+
+    def apply_chat_template(self, chat, **options):
+        return "Hi"
+
+
 REFUSED = {
     "id": (lambda: "org/name", r"model is 'org/name'.*swift_bon\.load_model\('org/name'\)"),
     "path": (lambda: Path("runs/a"), "model is 'runs/a', expected a loaded model"),
@@ -70,6 +91,14 @@ REFUSED = {
     "compiled-parallel": (
         lambda: torch.compile(torch.nn.DataParallel(tiny_model("gpt2"))),
         r"wrapped in DataParallel, which cannot generate; pass model\.module",
+    ),
+    "value-head": (
+        lambda: WithValueHead(tiny_model("mistral")),
+        r"model is a WithValueHead, .*; pass model\.pretrained_model",
+    ),
+    "compiled-value-head": (
+        lambda: WithValueHead(torch.compile(tiny_model("gpt2"))),
+        r"pass model\.pretrained_model",
     ),
     "tokenizer": (tiny_tokenizer, "model is a tokenizer, .*the model comes first"),
     "bare": (lambda: tiny_model("qwen2").model, "Qwen2Model has no language-model head.*AutoModel"),
@@ -111,8 +140,9 @@ def test_decoders_that_were_encoders_are_taken():
         (Path("a"), "tokenizer is 'a', expected a loaded tokenizer"),
         (tiny_model("gpt2"), "tokenizer is GPT2LMHeadModel, expected the model's tokenizer"),
         (str.split, "tokenizer is method_descriptor, expected the model's tokenizer"),
+        (BareTokenizer(), "tokenizer is BareTokenizer, which has no pad_token_id.*expected"),
     ],
-    ids=["none", "id", "path", "model", "function"],
+    ids=["none", "id", "path", "model", "function", "no-special-tokens"],
 )
 def test_what_is_no_tokenizer_is_refused(tokenizer, message):
     with pytest.raises(TypeError, match=message):

@@ -7,10 +7,12 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import Pipeline, PreTrainedModel, PreTrainedTokenizerBase
 
+from swift_bon.models.chat_templates import text_tokenizer
 from swift_bon.models.wrappers import bare_model
 
 LOAD = "load both with model, tokenizer = swift_bon.load_model("
 NEEDED = ("config", "generate", "get_input_embeddings")  # of a model of another library
+SPECIAL_TOKENS = ("pad_token_id", "eos_token_id")  # of a tokenizer, which may be None
 
 
 def check_model_and_tokenizer(model: Any, tokenizer: Any) -> None:
@@ -39,6 +41,11 @@ def check_model(model: Any) -> None:
         raise TypeError(
             f"model is wrapped in {type(bare).__name__}, which cannot generate; pass model.module"
         )
+    elif isinstance(bare_model(getattr(bare, "pretrained_model", None)), PreTrainedModel):
+        raise TypeError(
+            f"model is a {type(bare).__name__}, which stands around a language model; "
+            "pass model.pretrained_model"
+        )
     elif not all(hasattr(bare, name) for name in NEEDED):
         raise TypeError(
             f"model is {kind}, expected a causal language model of transformers; {LOAD}...)"
@@ -56,6 +63,13 @@ def check_tokenizer(tokenizer: Any) -> None:
             f"tokenizer is {'None' if tokenizer is None else type(tokenizer).__name__}, expected "
             f"the model's tokenizer; {LOAD}...)"
         )
+    reader = text_tokenizer(tokenizer)
+    missing = [name for name in SPECIAL_TOKENS if not hasattr(reader, name)]
+    if missing:
+        raise TypeError(
+            f"tokenizer is {type(reader).__name__}, which has no {' and no '.join(missing)} (None "
+            f"will do); expected the model's tokenizer; {LOAD}...)"
+        )
 
 
 def check_decoder_only(model: Any) -> None:
@@ -72,9 +86,10 @@ def check_widths(model: Any, states: Sequence[Tensor]) -> None:
         return
     widths = " and ".join(dict.fromkeys(str(state.shape[-1]) for state in states))
     raise ValueError(
-        f"{type(model).__name__} {model.name_or_path!r} has hidden states of width {widths}, its "
-        f"hidden_size is {hidden_size}; expected all of them to be [N, T, {hidden_size}]. Take "
-        "another model, or make them so and score them with swift_kernels.score_candidates"
+        f"{type(model).__name__} {getattr(model, 'name_or_path', '')!r} has hidden states of width "
+        f"{widths}, its hidden_size is {hidden_size}; expected all of them to be [N, T, "
+        f"{hidden_size}]. Take another model, or make them so and score them with "
+        "swift_kernels.score_candidates"
     )
 
 
