@@ -31,14 +31,6 @@ UNEQUAL = ["Yes", "How much is two times seven and one?", "Or", "Maybe"]
         {"bad_words_ids": [[0, 4], [44], [57]]},
         {"sequence_bias": [[[0, 4], 5.0], [[12], 2.0]]},
         {"exponential_decay_length_penalty": (4, 1.8)},
-        {
-            "prefix_allowed_tokens_fn": lambda batch, ids: [
-                6 + len(ids) % 50,
-                7,
-                8,
-                9 + len(ids) % 9,
-            ]
-        },
     ],
     ids=lambda options: next(iter(options)),
 )
@@ -47,6 +39,16 @@ def test_what_sees_the_padding_gives_the_same_candidates_whatever_the_batch(opti
     together, alone = (run(prompts=UNEQUAL, batch_size=n, **options) for n in (64, 1))
     assert_same(together, alone)
     assert said(together) != said(run(prompts=UNEQUAL))  # the option does something
+
+
+def test_a_constraint_gives_the_same_candidates_whatever_the_batch():
+    def allowed(row, ids):
+        return [6 + len(ids) % 50, 7, 8, (9 if row else 30) + len(ids) % 9]
+
+    prompt = UNEQUAL[1]
+    results = [run(prompts=prompt, batch_size=n, prefix_allowed_tokens_fn=allowed) for n in (64, 1)]
+    assert_same(*results)
+    assert said(results[0]) != said(run(prompts=prompt))
 
 
 class Sizes(LogitsProcessor):

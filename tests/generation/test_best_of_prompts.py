@@ -105,3 +105,17 @@ def test_missing_chat_template(template):
     recorder = Recorder()  # what the error proposes works
     run(prompts="No", tokenizer=tiny_tokenizer(plain), logits_processor=[recorder])
     assert recorder.seen[0].tolist() == [tiny_tokenizer()("No")["input_ids"]] * N
+
+
+@pytest.mark.parametrize("word", ["xyz", "0"])
+def test_a_token_that_the_model_has_not_is_named(word):
+    """As where one was added to the tokenizer, and no row to the model."""
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens(["0", "xyz"])
+    token_id = tokenizer.convert_tokens_to_ids(word)
+    message = (
+        rf"^prompts\[1\] has the token id {token_id}, {word!r}, and the model knows 64, from 0"
+    )
+    with pytest.raises(ValueError, match=message):
+        run(prompts=["No", f"Is it {word}?"], tokenizer=tokenizer)
+    assert len(run(prompts=["No"], tokenizer=tokenizer)) == 1

@@ -4,7 +4,7 @@ import pytest
 import transformers
 from transformers import GenerationConfig, TextIteratorStreamer
 
-from best_of_cases import N, run
+from best_of_cases import N, assert_same, run
 from decoding_cases import make_head
 from model_probes import TokenCounter
 from swift_bon import best_of_n
@@ -66,6 +66,35 @@ def test_ways_of_decoding_that_a_config_asks_for(setting):
     config = GenerationConfig(max_new_tokens=4, do_sample=True, **setting)
     with pytest.raises(ValueError, match=f"^{name} cannot be used"):
         run(generation_config=config)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "off"),
+    [
+        ("num_beams", 4, 1),
+        ("guidance_scale", 1.5, 1),
+        ("prompt_lookup_num_tokens", 2, None),
+        ("dola_layers", "low", None),
+    ],
+)
+def test_ways_of_decoding_that_the_model_is_configured_for(name, value, off):
+    model = tiny_model("llama")
+    expected = run(model)
+    setattr(model.generation_config, name, value)
+    advice = f"it is set in the model's generation_config; pass {name}={off}"
+    with pytest.raises(ValueError, match=f"^{name} cannot be used with best-of-N .*{advice}"):
+        run(model)
+    assert_same(run(model, **{name: off}), expected)  # what the error proposes works
+    with pytest.raises(ValueError, match=f"^{name} cannot .*leave it out"):
+        run(model, **{name: value})
+
+
+def test_a_constraint_that_is_given_rows_is_for_one_prompt():
+    def by_row(row, ids):
+        return range(6, 16) if row else range(16, 26)
+
+    with pytest.raises(ValueError, match="^prefix_allowed_tokens_fn is given the row of a batch"):
+        run(prompts=["No", "Is it?"], prefix_allowed_tokens_fn=by_row)
 
 
 @pytest.mark.parametrize(

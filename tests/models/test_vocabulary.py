@@ -41,7 +41,8 @@ def with_embedding(wrap):
 
 
 def with_adapter(**options):
-    config = peft.LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM", **options)
+    options = {"target_modules": ["q_proj"], **options}
+    config = peft.LoraConfig(r=2, task_type="CAUSAL_LM", **options)
     return peft.get_peft_model(tiny_model("llama"), config).eval()
 
 
@@ -50,6 +51,7 @@ MODELS = {
     "packed": lambda: with_embedding(PackedEmbedding),
     "wrapped": lambda: with_embedding(WrappedEmbedding),
     "modules to save": lambda: with_adapter(modules_to_save=["embed_tokens"]),
+    "adapted": lambda: with_adapter(target_modules=["embed_tokens", "lm_head"]),
     "trainable tokens": lambda: with_adapter(trainable_token_indices={"embed_tokens": [3, 9]}),
 }
 

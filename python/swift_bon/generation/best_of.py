@@ -25,7 +25,12 @@ from swift_bon.models.media import (
 )
 from swift_bon.models.memory import run_or_free
 from swift_bon.models.model_checks import check_model_and_tokenizer
-from swift_bon.models.prompts import Prompts, check_prompt_length, check_prompts
+from swift_bon.models.prompts import (
+    Prompts,
+    check_prompt_length,
+    check_prompt_tokens,
+    check_prompts,
+)
 from swift_bon.models.vocabulary import choose_pad_token_id
 from swift_bon.seeds import stream_seed
 from swift_kernels import RewardHead
@@ -128,7 +133,7 @@ def sample_candidates(
     The other arguments are those of `best_of_n`.
     """
     check_model_and_tokenizer(model, tokenizer)
-    check_generate_kwargs(generate_kwargs)
+    check_generate_kwargs(generate_kwargs, len(chats))
     if batch_size is None:
         batch_size = max(1, len(chats) * num_return_sequences)
     check_count(batch_size, "batch_size")
@@ -142,8 +147,10 @@ def sample_candidates(
     room = context_length(model) - max(map(len, prompt_ids), default=0)
     default = int(max(1, min(DEFAULT_MAX_NEW_TOKENS, room)))
     generate_kwargs["max_new_tokens"] = default if max_new_tokens is None else max_new_tokens
-    for index, ids in enumerate(prompt_ids):
-        check_prompt_length(len(ids), max_new_tokens, model, index)
+    for index, prompt in enumerate(prompts):
+        check_prompt_length(len(prompt.token_ids), max_new_tokens, model, index)
+        if not prompt.media:  # a picture may stand where the model has no row
+            check_prompt_tokens(prompt.token_ids, model, tokenizer, index)
     kept = Kept(confidence_window, with_token_scores)
     options = {name: value for name, value in generate_kwargs.items() if name not in given}
     batches = Batches(model, tokenizer, prompts, head, kept, options)
@@ -185,6 +192,9 @@ def _with_defaults(model, tokenizer, generate_kwargs: dict, num_return_sequences
         criteria = StoppingCriteriaList(kwargs.get("stopping_criteria") or [])
         criteria.append(StopStringCriteria(tokenizer, stop_strings))
         kwargs["stopping_criteria"] = criteria
+    constraint = kwargs.get("prefix_allowed_tokens_fn")
+    if constraint is not None:  # of one prompt: all its candidates have the same, as its first row
+        kwargs["prefix_allowed_tokens_fn"] = lambda row, ids: constraint(0, ids)
     kwargs["pad_token_id"] = choose_pad_token_id(model, tokenizer, kwargs)
     return kwargs
 

@@ -9,6 +9,7 @@ from transformers.generation.streamers import BaseStreamer
 from swift_bon.generation.batch_proof import prove_batches
 from swift_bon.models.model_checks import check_model
 from swift_bon.models.prefix import CACHE_NAMES, find_cache
+from swift_bon.models.wrappers import bare_model
 from swift_kernels import RewardHead
 
 SCORED_MODES = (GenerationMode.SAMPLE, GenerationMode.GREEDY_SEARCH)
@@ -33,17 +34,24 @@ SET_BY_US = (
 OFF_AT_ONE = ("num_beams", "num_beam_groups", "guidance_scale")
 
 
-def refuse(name: str, value: object = None) -> NoReturn:
-    """Refuse an argument by name. A stream is ended, or its reader would wait for ever."""
+def refuse(name: str, value: object = None, *, is_configured: bool = False) -> NoReturn:
+    """Refuse an argument by name. A stream is ended, or its reader would wait for ever.
+
+    `is_configured`: it was not passed, the model brings it along.
+    """
     if isinstance(value, BaseStreamer):
         value.end()
+    advice = "leave it out"
+    if is_configured:
+        off = 1 if name in OFF_AT_ONE else None
+        advice = f"it is set in the model's generation_config; pass {name}={off}"
     raise ValueError(
         f"{name} cannot be used with best-of-N scoring: {UNSCORABLE[name]}; "
-        "leave it out, sampling and greedy decoding can be scored"
+        f"{advice}, sampling and greedy decoding can be scored"
     )
 
 
-def check_generate_kwargs(generate_kwargs: dict[str, Any]) -> None:
+def check_generate_kwargs(generate_kwargs: dict[str, Any], num_prompts: int = 1) -> None:
     """Arguments of `best_of_n` that cannot be scored, or that it sets itself."""
     for name, value in generate_kwargs.items():
         if name in UNSCORABLE and _is_on(name, value):
@@ -51,6 +59,11 @@ def check_generate_kwargs(generate_kwargs: dict[str, Any]) -> None:
     for name in SET_BY_US:
         if generate_kwargs.get(name) is not None:
             raise ValueError(f"{name} is set by best_of_n itself; leave it out")
+    if num_prompts > 1 and generate_kwargs.get("prefix_allowed_tokens_fn") is not None:
+        raise ValueError(
+            "prefix_allowed_tokens_fn is given the row of a batch, which does not tell which of "
+            f"{num_prompts} prompts it is asked for; call best_of_n for each prompt"
+        )
     top_p = generate_kwargs.get("top_p")
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"top_p is {top_p}, expected a share above 0 and up to 1, which keeps all")
@@ -79,9 +92,9 @@ def check_decoding(
     """Refuse, by name, a way of decoding whose states are not those of the returned tokens."""
     check_model(model)
     if generation_config.get_generation_mode() not in SCORED_MODES:
-        refuse(_mode_argument(generation_config))
+        _refuse_asked(_mode_argument(generation_config), generation_config, model)
     if _is_on("guidance_scale", generation_config.guidance_scale):
-        refuse("guidance_scale")
+        _refuse_asked("guidance_scale", generation_config, model)
     if head is not None and not prove_batches(model).feeds_text:
         raise ValueError(
             f"{type(model).__name__} feeds other tokens to itself than it has written (its "
@@ -101,6 +114,12 @@ def check_decoding(
             f"{type(model).__name__} makes a cache of its own, out of reach for the last token "
             "that a head with scored_tokens='response' needs; pass use_cache=False"
         )
+
+
+def _refuse_asked(name: str, asked: GenerationConfig, model: PreTrainedModel) -> NoReturn:
+    value = getattr(asked, name, None)
+    own = getattr(bare_model(model).generation_config, name, None)
+    refuse(name, is_configured=_is_on(name, own) and own == value)
 
 
 def _mode_argument(generation_config: GenerationConfig) -> str:

@@ -7,6 +7,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from swift_bon.models.chat_templates import Chat, ChatTemplate
 from swift_bon.models.identity import context_length, model_name
+from swift_bon.models.vocabulary import num_token_ids
 
 Prompts = str | Sequence[str] | Sequence[dict[str, Any]] | Sequence[Sequence[dict[str, Any]]]
 
@@ -101,4 +102,18 @@ def check_prompt_length(
         raise ValueError(
             f"prompts[{index}] has {num_tokens} tokens and max_new_tokens is {max_new_tokens}, "
             f"together more than the context of {model_name(model)!r}, {context}; shorten one"
+        )
+
+
+def check_prompt_tokens(
+    token_ids: Sequence[int], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, index: int
+) -> None:
+    """The model has a row for each token of a prompt."""
+    known = num_token_ids(model)
+    unknown = max(token_ids)
+    if unknown >= known:
+        raise ValueError(
+            f"prompts[{index}] has the token id {unknown}, {tokenizer.decode([unknown])!r}, and "
+            f"the model knows {known}, from 0; pass the model's own tokenizer, or call "
+            "model.resize_token_embeddings(len(tokenizer)) before it is trained on added tokens"
         )

@@ -76,8 +76,11 @@ def ask_generate(model: Any) -> Asked:
     asked = Asked()
     input_ids = torch.ones(1, 2, dtype=torch.int64, device=input_device(model))
     mask = torch.ones_like(input_ids)
-    options = {"num_return_sequences": 1, "num_beams": 1, "min_length": 0, "max_new_tokens": 1}
-    options["stop_strings"] = None  # for a configured one `generate` wants a tokenizer
+    options: dict[str, Any] = {"num_beams": 1, "min_length": 0, "max_new_tokens": 1}
+    options |= {
+        "num_return_sequences": 1,
+        "stop_strings": None,
+    }  # for a configured one `generate` wants a tokenizer
     model.generate(input_ids, attention_mask=mask, custom_generate=asked, **options)
     return asked
 

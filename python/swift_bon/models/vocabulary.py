@@ -20,6 +20,8 @@ def num_token_ids(model: Any) -> int:
 def _num_rows(module: Any) -> int | None:
     """Of an embedding, or of a head over the vocabulary, also of a quantised one: of what it says
     rather than of its weight, which may be packed, cut in pieces, or have another name."""
+    if hasattr(module, "get_base_layer"):  # of an adapter, whose own numbers are other ones
+        module = module.get_base_layer()
     for name in ("num_embeddings", "out_features"):
         if isinstance(rows := getattr(module, name, None), int):
             return rows
