@@ -19,9 +19,20 @@ HEADER_KINDS = {
 }
 
 
+def path_beside(path: Path, ending: str) -> Path:
+    """`runs/train.jsonl` has beside it what is named `runs/train` with this ending.
+
+    Raises:
+        ValueError: the path has no name, as "." and "/" have none.
+    """
+    if not path.name:
+        raise ValueError(f"path is {str(path)!r}, expected a candidates file, as runs/train.jsonl")
+    return path.with_name(path.name.removesuffix(".jsonl") + ending)
+
+
 def header_path(path: Path) -> Path:
     """`runs/train.jsonl` has its sampling settings in `runs/train.header.json`."""
-    return path.with_name(path.name.removesuffix(".jsonl") + ".header.json")
+    return path_beside(path, ".header.json")
 
 
 def read_header(path: str | Path) -> dict[str, Any]:

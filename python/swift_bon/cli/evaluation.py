@@ -16,7 +16,9 @@ from swift_bon.cli.options import (
     Seed,
     Temperature,
     TemplateArguments,
+    TopK,
     TopP,
+    likeliest,
     parse_arguments,
 )
 from swift_bon.cli.terminal import read_prompts, readable_errors
@@ -98,6 +100,7 @@ def inspect(
     max_new_tokens: MaxNewTokens = 128,
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
+    top_k: TopK = None,
     seed: Seed = 0,
     model: Model = EMBEDDED_NAME,
     head: Head = None,
@@ -129,6 +132,7 @@ def inspect(
             max_new_tokens=max_new_tokens,
             temperature=temperature,
             top_p=top_p,
+            **likeliest(top_k),
         )
     cli.output.write_page(output, page)
     cli.output.print_record({"output": str(output)}, as_json)

@@ -17,7 +17,9 @@ from swift_bon.cli.options import (
     Seed,
     Temperature,
     TemplateArguments,
+    TopK,
     TopP,
+    likeliest,
     parse_arguments,
 )
 from swift_bon.cli.terminal import read_prompts, readable_errors, remember_flags, show_tracebacks
@@ -96,6 +98,7 @@ def generate(
     max_new_tokens: MaxNewTokens = 128,
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
+    top_k: TopK = None,
     batch_size: Annotated[
         int, typer.Option(help="Candidates written at a time; halved when memory runs out.")
     ] = 64,
@@ -124,6 +127,7 @@ def generate(
         max_new_tokens=max_new_tokens,
         temperature=temperature,
         top_p=top_p,
+        **likeliest(top_k),
     )
     records = [
         {"prompt": text, **cli.output.result_record(result)}

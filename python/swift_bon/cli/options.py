@@ -32,7 +32,14 @@ TopP = Annotated[
     float,
     typer.Option(
         help="Sample from the likeliest tokens that hold this share of the probability, "
-        "out of the 50 likeliest; 1 keeps these."
+        "out of those that --top-k keeps; 1 keeps these."
+    ),
+]
+TopK = Annotated[
+    int | None,
+    typer.Option(
+        help="Sample from so many of the likeliest tokens, 0 from all; as the model's "
+        "generation_config.json says if left out, or 50."
     ),
 ]
 Seed = Annotated[
@@ -52,6 +59,11 @@ Layers = Annotated[
 ForwardBatch = Annotated[
     int, typer.Option(help="Candidates in one forward; halved when memory runs out.")
 ]
+
+
+def likeliest(top_k: int | None) -> dict[str, Any]:
+    """`top_k` for `generate`, which takes None for none and not for what the model says."""
+    return {} if top_k is None else {"top_k": top_k}
 
 
 def parse_arguments(text: str | None) -> Any:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from swift_bon.candidates.files import path_beside
 from swift_bon.candidates.lines import parse_token_scores
 from swift_bon.candidates.records import PromptCandidates, TokenScores
 from swift_bon.storage import (
@@ -32,7 +33,7 @@ class PromptScores(NamedTuple):
 
 def journal_path(path: Path, name: str) -> Path:
     """`a.jsonl` has its scores "rm" in `a.rm.scores.jsonl` until all are there."""
-    return path.with_name(f"{path.name.removesuffix('.jsonl')}.{name}.scores.jsonl")
+    return path_beside(path, f".{name}.scores.jsonl")
 
 
 class ScoreJournal:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from swift_bon.candidates.files import header_path
+from swift_bon.candidates.files import header_path, path_beside
 from swift_bon.evaluation.accuracy_plot import plot_accuracy
 from swift_bon.evaluation.comparison import evaluate_file, read_prompts
 from swift_bon.evaluation.page import render_page
@@ -78,7 +78,7 @@ def report(
 
 def report_files(path: Path, output: str | Path | None = None) -> ReportFiles:
     if output is None:
-        output = path.with_name(path.name.removesuffix(".jsonl") + ".evaluation")
+        output = path_beside(path, ".evaluation")
     files = ReportFiles(*(Path(f"{output}.{ending}") for ending in ReportFiles._fields))
     for file in files:
         if file.resolve() in (path.resolve(), header_path(path).resolve()):

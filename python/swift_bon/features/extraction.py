@@ -8,7 +8,7 @@ from typing import Any
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from swift_bon.candidates.files import read_candidates, read_header, read_labels
+from swift_bon.candidates.files import path_beside, read_candidates, read_header, read_labels
 from swift_bon.candidates.groups import groups_of
 from swift_bon.candidates.records import PromptCandidates, PromptLabels
 from swift_bon.features.model_features import ModelFeatures
@@ -233,5 +233,4 @@ def open_features(
 
 def default_folder(path: str | Path) -> Path:
     """`runs/train.jsonl` has its features in `runs/train.features/`."""
-    path = Path(path)
-    return path.with_name(path.name.removesuffix(".jsonl") + ".features")
+    return path_beside(Path(path), ".features")

@@ -67,6 +67,9 @@ def check_generate_kwargs(generate_kwargs: dict[str, Any], num_prompts: int = 1)
     top_p = generate_kwargs.get("top_p")
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"top_p is {top_p}, expected a share above 0 and up to 1, which keeps all")
+    top_k = generate_kwargs.get("top_k")
+    if top_k is not None and top_k < 0:
+        raise ValueError(f"top_k is {top_k}, expected at least 0, which keeps all tokens")
     max_length = generate_kwargs.get("max_length")
     config = generate_kwargs.get("generation_config")
     if generate_kwargs.get("max_new_tokens", getattr(config, "max_new_tokens", None)) is None:
