@@ -220,3 +220,18 @@ def test_one_warning_where_a_reward_model_reads_the_clock(model, tmp_path, templ
     messages = [str(one.message) for one in caught]
     assert len(messages) == (template == CLOCK_TEMPLATE)
     assert all("the scores are those of today" in message for message in messages)
+
+
+@pytest.mark.parametrize("has_begun_with", [CHAT_TEMPLATE, CLOCK_TEMPLATE], ids=["plain", "clock"])
+@pytest.mark.parametrize(
+    "make_other",
+    [lambda: tiny_tokenizer(CHAT_TEMPLATE + "?"), shuffled_tokenizer],
+    ids=["template", "tokenizer"],
+)
+def test_a_run_goes_on_with_the_prompts_it_began_with(model, tmp_path, has_begun_with, make_other):
+    path, other = tmp_path / "a.jsonl", make_other()
+    collect(model, tiny_tokenizer(has_begun_with), path, limit=2, **SETTINGS)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"a\.jsonl was begun with .*prompt '.*another file"):
+        collect(model, other, path, limit=4, **SETTINGS)
+    assert path.read_bytes() == before

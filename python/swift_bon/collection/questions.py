@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from swift_bon.candidates.files import header_path, iterate_candidates, read_header
 from swift_bon.models.identity import HEADER_FINGERPRINT, check_written_by, identify
+from swift_bon.models.stored_prompts import StoredPrompts
 from swift_bon.storage import check_same_settings, drop_torn_line
 from swift_bon.tasks import Loaded, Task, load_questions, warn_of_unparsable
 from swift_kernels.checks import check_count
@@ -32,8 +33,14 @@ def check_storable(sampling: dict[str, Any]) -> None:
             ) from error
 
 
-def answered(path: Path, settings: dict, model: PreTrainedModel) -> set[str]:
-    """The ids of what an earlier run of the same settings left, whole lines only."""
+def answered(
+    path: Path, settings: dict, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> set[str]:
+    """The ids of what an earlier run of the same settings left, whole lines only.
+
+    Raises:
+        ValueError: its settings were others, or it rendered its prompts otherwise.
+    """
     if not path.exists():
         return set()
     earlier = read_header(path)
@@ -46,7 +53,13 @@ def answered(path: Path, settings: dict, model: PreTrainedModel) -> set[str]:
     check_same_settings(earlier, settings, path, delete)
     check_written_by(earlier, identify(model), path, model)
     drop_torn_line(path)
-    return {prompt.id for prompt in iterate_candidates(path)}
+    ids, is_checked = set(), False
+    for prompt in iterate_candidates(path):
+        ids.add(prompt.id)
+        if not is_checked and prompt.prompt_token_ids is not None:
+            StoredPrompts(tokenizer, settings).check_rendered_alike(prompt, path)
+            is_checked = True
+    return ids
 
 
 def check_limit(limit: int | None) -> None:

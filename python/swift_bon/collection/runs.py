@@ -132,7 +132,7 @@ def collect(
     step = max(1, batch_size // num_return_sequences)
     bar = {"total": len(questions), "desc": "collecting", "unit": "question"}
     with only_run(path), tqdm(**bar, disable=not show_progress) as progress:
-        done = answered(path, settings, model)
+        done = answered(path, settings, model, tokenizer)
         missing = [question for question in questions if question.id not in done]
         progress.initial = progress.n = len(questions) - len(missing)
         progress.refresh()

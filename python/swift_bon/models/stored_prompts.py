@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
@@ -47,6 +48,22 @@ class StoredPrompts:
             else self._check(prompt, prompt.prompt_token_ids)
             for prompt in prompts
         ]
+
+    def check_rendered_alike(self, prompt: PromptCandidates, path: Path) -> None:
+        """A file gets no prompts of two kinds: one that was kept is rendered as it was.
+
+        Raises:
+            ValueError: it is not, and not for the time that its template writes.
+        """
+        chat = _chat(prompt)
+        rendered = self._template.render(chat, f"prompt {prompt.id!r}")
+        is_other_day = self._template.reads_clock(chat) and self._writes(prompt.candidates)
+        if rendered != prompt.prompt_token_ids and not is_other_day:
+            raise ValueError(
+                f"{path} was begun with another chat template or tokenizer: its prompt "
+                f"{prompt.id!r} is now rendered otherwise, and not for the time alone; go on with "
+                "the tokenizer and the template it was begun with, or use another file"
+            )
 
     def _render(self, prompt: PromptCandidates) -> list[int]:
         chat = _chat(prompt)
