@@ -130,6 +130,20 @@ def test_import(run, folder, tmp_path):
     assert header["model"] == str(folder / "model")
 
 
+@pytest.mark.parametrize("name", ["gone.json", "."])
+def test_import_looks_at_its_files_before_it_loads_a_tokenizer(tmp_path, name):
+    source, taken = tmp_path / "theirs.json", tmp_path / "a.jsonl"
+    source.write_text("[]", encoding="utf-8")
+    taken.touch()
+    options = ["--task", "own", "--model", "own/none"]  # which cannot be loaded
+    new = str(tmp_path / "b.jsonl")
+    result = CliRunner().invoke(app, ["import", str(tmp_path / name), new, *options])
+    assert (result.exit_code, "own/none" in result.stderr) == (1, False)
+    assert f"error: there is no file {tmp_path / name}; give one of JSON" in result.stderr
+    result = CliRunner().invoke(app, ["import", str(source), str(taken), *options])
+    assert f"path is '{taken}', which exists" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

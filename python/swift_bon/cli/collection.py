@@ -183,6 +183,7 @@ def import_rollouts(
     """Make a candidates file of the paper's rollouts. Needs the model's tokenizer alone."""
     arguments = parse_arguments(chat_template_kwargs)
     sys.path.append("")  # a grader of one's own may lie in this folder
+    collection.rollouts.check_paths(source, path)  # before a tokenizer is loaded
     report = collection.import_rollouts(
         source,
         path,

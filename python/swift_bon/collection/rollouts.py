@@ -18,6 +18,7 @@ from swift_bon.models.template_arguments import storable_arguments
 from swift_bon.storage import file_sha256
 from swift_bon.tasks import Grade, Question
 from swift_bon.tasks.registry import TASKS
+from swift_bon.tasks.rows import check_is_there
 
 
 class ImportReport(NamedTuple):
@@ -83,17 +84,14 @@ def import_rollouts(
     (2, 1)
     """
     source, path = Path(source), Path(path)
-    if path.exists():
-        raise ValueError(
-            f"path is {str(path)!r}, which exists; use another, or delete it and "
-            f"{header_path(path).name}"
-        )
+    _check_new(path)
     if end_token_id is None:
         end_token_id = tokenizer.eos_token_id
     if end_token_id is None:
         raise ValueError("end_token_id is None and the tokenizer has no eos_token_id; give the id")
     if max_new_tokens is not None and max_new_tokens < 1:
         raise ValueError(f"max_new_tokens is {max_new_tokens}, expected None or at least 1")
+    check_is_there(source)
     own_grader = None if grader is None else load_grader(grader)
     graded_by = getattr(TASKS.get(task), "grader", None) if own_grader is None else own_grader
     settings: dict[str, Any] = {
@@ -105,7 +103,7 @@ def import_rollouts(
         "chat_template_kwargs": storable_arguments(chat_template_kwargs),
         "imported": {
             "source": source.name,
-            "sha256": file_sha256(source) if source.is_file() else None,
+            "sha256": file_sha256(source),
             "instruction": instruction,
             "end_token_id": end_token_id,
             "max_new_tokens": max_new_tokens,
@@ -138,6 +136,20 @@ def import_rollouts(
 
     replace_candidates(path, convert())
     return report
+
+
+def check_paths(source: Path, path: Path) -> None:
+    """The file to import is there, and the one to write is not. Raises as `import_rollouts`."""
+    check_is_there(source)
+    _check_new(path)
+
+
+def _check_new(path: Path) -> None:
+    if path.exists():
+        raise ValueError(
+            f"path is {str(path)!r}, which exists; use another, or delete it and "
+            f"{header_path(path).name}"
+        )
 
 
 def _encode(

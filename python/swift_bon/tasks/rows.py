@@ -10,6 +10,16 @@ from swift_bon.storage import check_parsed, parse_json
 CHUNK_CHARACTERS = 1 << 20
 
 
+def check_is_there(path: str | Path) -> Path:
+    """A file, which need not be read yet."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"there is no file {path}; give one of JSON lines, or with one JSON list"
+        )
+    return path
+
+
 def read_rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each object of a file with the words that say where it stands: "row 3 of a.json".
 
@@ -17,11 +27,7 @@ def read_rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
         FileNotFoundError: there is no such file.
         ValueError: the file is not UTF-8, or a row is no JSON object; names the row.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"there is no file {path}; give one of JSON lines, or with one JSON list"
-        )
+    path = check_is_there(path)
     try:
         with path.open(encoding="utf-8-sig") as file:
             first = file.read(1)
