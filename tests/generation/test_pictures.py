@@ -109,6 +109,24 @@ def test_a_part_that_the_template_leaves_out_is_refused_whatever_is_passed():
             run(processor(template), seen(1))
 
 
+BESIDE = [{"role": "user", "content": "Is it?", "images": [picture(1)]}]
+
+
+def test_pictures_beside_the_content_are_refused_where_the_template_leaves_them_out():
+    message = r"^prompts\[0\], message 0 has 'images' beside its content, which the chat template"
+    with pytest.raises(ValueError, match=message):
+        run(processor(), BESIDE)
+    with pytest.raises(ValueError, match=message):
+        run(tiny_tokenizer(), BESIDE, pixel_values=pixels(1))
+
+
+def test_a_template_may_read_pictures_beside_the_content():
+    reads_keys = CHAT_TEMPLATE.replace("{{ message.content", f"{SEEN}{{{{ message.content")
+    template = reads_keys.replace(SEEN, "{% for i in message.images %}" + SEEN + "{% endfor %}")
+    candidates = run(tiny_tokenizer(template), BESIDE, pixel_values=pixels(1))
+    check(candidates, ids_of(f"{SEEN}Is it?"), pixels(1))
+
+
 @pytest.mark.parametrize("part", [{"type": "image"}, {"type": "image", "picture": "cat.png"}])
 def test_a_part_without_a_picture_is_refused(part):
     chat = [{"role": "user", "content": [part, {"type": "text", "text": "Is it?"}]}]

@@ -146,3 +146,19 @@ def test_a_part_that_is_no_text_is_refused_by_name(part, template):
 def test_a_part_that_is_none_is_refused_by_name(content):
     with pytest.raises(TypeError, match=r"^prompts\[0\], message 0, part 0 is .*'type': 'text'"):
         check_prompts([[turn(content)]])
+
+
+@pytest.mark.parametrize("key", ["images", "image", "videos", "audio", "audios"])
+@pytest.mark.parametrize("content", ["Name it", WORDS], ids=["string", "parts"])
+def test_what_stands_beside_the_content_is_refused_by_name(key, content):
+    reads_all = "{% for m in messages %}{{ m.images }}{% endfor %}" + CHAT_TEMPLATE
+    chat = [turn("Be", "system"), {**turn(content), key: ["cat.png"]}]
+    message = rf"^prompts\[1\], message 1 has '{key}' beside its content, which the model would not"
+    for template in (CHAT_TEMPLATE, PARTS_TEMPLATE, reads_all):
+        with pytest.raises(ValueError, match=message):
+            rendered(["a", chat], template)
+
+
+@pytest.mark.parametrize("value", [None, [], ""], ids=repr)
+def test_nothing_beside_the_content_is_nothing(value):
+    assert rendered([[{**turn("Why?"), "images": value}]]) == rendered(["Why?"])

@@ -14,7 +14,7 @@ from swift_bon.evaluation.page import render_page
 from swift_bon.evaluation.picking import pick_with_all_methods
 from swift_bon.generation.best_of import DEFAULT_MAX_NEW_TOKENS, sample_candidates
 from swift_bon.generation.confidence import default_window
-from swift_bon.models.chat_templates import Chat
+from swift_bon.models.chats import Chat
 from swift_bon.models.identity import check_head_fits
 from swift_bon.models.prompts import check_prompts
 from swift_kernels import RewardHead

@@ -16,7 +16,8 @@ from transformers import (
 from swift_bon.generation.batches import Batches, Kept
 from swift_bon.generation.checks import check_generate_kwargs
 from swift_bon.generation.results import BestOfN, Candidate, pick_best
-from swift_bon.models.chat_templates import Chat, text_tokenizer
+from swift_bon.models.chat_templates import text_tokenizer
+from swift_bon.models.chats import Chat
 from swift_bon.models.identity import check_head_fits, context_length
 from swift_bon.models.media import (
     RenderedPrompt,

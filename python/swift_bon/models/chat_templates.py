@@ -9,10 +9,17 @@ from jinja2 import TemplateError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
+from swift_bon.models.chats import (
+    Chat,
+    is_started,
+    media_keys,
+    parts_of,
+    text_part,
+    with_content,
+    without_key,
+)
 from swift_bon.models.template_arguments import check_template_arguments
 from swift_bon.storage import short_digest
-
-Chat = list[dict[str, Any]]  # messages {"role": ..., "content": ...}
 
 # what Python raises for an expression of a template that does not fit the chat
 TEMPLATE_ERRORS = (
@@ -85,7 +92,7 @@ class ChatTemplate:
             ids = self._ids_of(encoded)
         except _template_errors() as error:
             what = f"{where} cannot be rendered by the chat template"
-            if _is_started(chat):
+            if is_started(chat):
                 what = f"{where} ends with a message of the assistant, which cannot be continued"
             raise ValueError(f"{what}: {error}") from error
         if not ids:
@@ -100,7 +107,7 @@ class ChatTemplate:
         return self._try(chat) != self._try(chat, strftime_now=None)
 
     def _encode(self, chat: Chat, **replaced: Any) -> Any:
-        turn = "continue_final_message" if _is_started(chat) else "add_generation_prompt"
+        turn = "continue_final_message" if is_started(chat) else "add_generation_prompt"
         arguments = {**self._arguments, turn: True, **replaced}
         return self._tokenizer.apply_chat_template(chat, tokenize=True, **arguments)
 
@@ -124,7 +131,7 @@ class ChatTemplate:
         """Or it reads parts alone, as templates for pictures may, and leaves strings out."""
         as_strings, as_parts = (
             [self._try([{"role": "user", "content": content}]) for content in contents]
-            for contents in (PROBES, [[_text_part(text)] for text in PROBES])
+            for contents in (PROBES, [[text_part(text)] for text in PROBES])
         )
         return as_strings[0] != as_strings[1] or as_parts[0] == as_parts[1]
 
@@ -132,17 +139,17 @@ class ChatTemplate:
         """With lists in place of strings, where the template reads lists alone."""
         for index, message in enumerate(chat):
             if isinstance(message.get("content"), str) and not self._reads_strings:
-                chat = _with_content(chat, index, [_text_part(message["content"])])
+                chat = with_content(chat, index, [text_part(message["content"])])
         return chat
 
     def _with_parts_read(self, chat: Chat) -> Chat:
         """With strings in place of lists of texts, where the template writes no parts."""
         for index, message in enumerate(chat):
-            parts = _parts(message)
+            parts = parts_of(message)
             is_list = isinstance(message.get("content"), list)
             is_read = self._reads_parts(chat, index) if parts else not self._reads_strings
-            if is_list and not is_read and not has_media([message]):
-                chat = _with_content(chat, index, "".join(part["text"] for part in parts))
+            if is_list and not is_read and all(part["type"] == "text" for part in parts):
+                chat = with_content(chat, index, "".join(part["text"] for part in parts))
         return chat
 
     def _reads_parts(self, chat: Chat, index: int) -> bool:
@@ -158,7 +165,7 @@ class ChatTemplate:
         ]
         marked = [{**part, PROBES[0]: PROBES[1]} for part in content]
         rendered, of_changed, of_marked = (
-            self._try(_with_content(chat, index, parts)) for parts in (content, changed, marked)
+            self._try(with_content(chat, index, parts)) for parts in (content, changed, marked)
         )
         has_text = changed != content
         return (
@@ -169,7 +176,8 @@ class ChatTemplate:
 
     def _check_media(self, chat: Chat, where: str, gets_media: bool) -> None:
         for index, message in enumerate(chat):
-            parts = _parts(message)
+            self._check_beside(chat, index, where, gets_media)
+            parts = parts_of(message)
             for number, part in enumerate(parts):
                 if part["type"] == "text":
                     continue
@@ -179,7 +187,7 @@ class ChatTemplate:
                         f"{what}, which the model would not get; pass the model's processor in "
                         "place of its tokenizer, or its tensors as pixel_values, or leave it out"
                     )
-                rest = _with_content(chat, index, [*parts[:number], *parts[number + 1 :]])
+                rest = with_content(chat, index, [*parts[:number], *parts[number + 1 :]])
                 rendered = self._try(chat)
                 is_left_out = not self._reads_parts(chat, index) or rendered == self._try(rest)
                 if rendered is not None and is_left_out:
@@ -188,16 +196,24 @@ class ChatTemplate:
                         "processor in place of its tokenizer, or leave it out"
                     )
 
+    def _check_beside(self, chat: Chat, index: int, where: str, gets_media: bool) -> None:
+        for key in media_keys(chat[index]):
+            rendered = self._try(chat)
+            is_left_out = rendered == self._try(without_key(chat, index, key))
+            if gets_media and (rendered is None or not is_left_out):
+                continue
+            reason = "the chat template leaves out" if gets_media else "the model would not get"
+            raise ValueError(
+                f"{where}, message {index} has {key!r} beside its content, which {reason}; put "
+                "each into the content, as {'type': 'image', 'image': ...}, and pass the model's "
+                "processor in place of its tokenizer, or leave it out"
+            )
+
 
 def text_tokenizer(tokenizer: Any) -> PreTrainedTokenizerBase:
     """The tokenizer, also of a processor that has one."""
     is_processor = isinstance(tokenizer, ProcessorMixin)
     return getattr(tokenizer, "tokenizer", tokenizer) if is_processor else tokenizer
-
-
-def has_media(chat: Chat) -> bool:
-    """Whether a part of a chat is no text."""
-    return any(part["type"] != "text" for message in chat for part in _parts(message))
 
 
 def has_template(tokenizer: PreTrainedTokenizerBase) -> bool:
@@ -231,20 +247,3 @@ def _template_errors() -> tuple[type[Exception], ...]:
     """With what Mistral's tokenizers raise, if they are loaded: they have a kind of their own."""
     module = sys.modules.get("mistral_common.exceptions")
     return TEMPLATE_ERRORS if module is None else (*TEMPLATE_ERRORS, module.MistralCommonException)
-
-
-def _is_started(chat: Chat) -> bool:
-    return chat[-1]["role"] == "assistant"
-
-
-def _parts(message: dict[str, Any]) -> list[dict[str, Any]]:
-    content = message.get("content")
-    return content if isinstance(content, list) else []
-
-
-def _text_part(text: str) -> dict[str, Any]:
-    return {"type": "text", "text": text}
-
-
-def _with_content(chat: Chat, index: int, content: str | list[dict[str, Any]]) -> Chat:
-    return [*chat[:index], {**chat[index], "content": content}, *chat[index + 1 :]]

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 from torch import Tensor
 from transformers import GenerationConfig
 
-from swift_bon.models.chat_templates import Chat, ChatTemplate, has_media, text_tokenizer
+from swift_bon.models.chat_templates import ChatTemplate, text_tokenizer
+from swift_bon.models.chats import Chat, has_media
 from swift_bon.models.template_arguments import check_template_arguments
 from swift_bon.models.vocabulary import input_device
 from swift_bon.models.wrappers import bare_model

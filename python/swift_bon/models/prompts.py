@@ -5,7 +5,8 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from swift_bon.models.chat_templates import Chat, ChatTemplate
+from swift_bon.models.chat_templates import ChatTemplate
+from swift_bon.models.chats import Chat
 from swift_bon.models.identity import context_length, model_name
 from swift_bon.models.vocabulary import num_token_ids
 

@@ -8,7 +8,8 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from swift_bon.candidates.records import PromptCandidates, StoredCandidate
-from swift_bon.models.chat_templates import Chat, ChatTemplate
+from swift_bon.models.chat_templates import ChatTemplate
+from swift_bon.models.chats import Chat
 from swift_bon.models.template_arguments import check_template_arguments
 
 
