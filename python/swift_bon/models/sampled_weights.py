@@ -121,7 +121,8 @@ def _key(name: str) -> int:
 def positions(num_values: int) -> Sequence[int]:
     """Where the samples lie in a flattened tensor.
 
-    Within the first power of two, so that rows which were added for new tokens change nothing.
+    Within the largest power of two that fits in, so that rows which were added for new tokens
+    change nothing until there are as many values as the next one.
     """
     room = 1 << (num_values.bit_length() - 1)
     step = room * PRIME_SHARE[0] // PRIME_SHARE[1] | 1
