@@ -81,7 +81,7 @@ def _reproduces_hidden_states(model: PreTrainedModel, parts: DecoderParts) -> bo
     input_ids = torch.arange(10, device=device, dtype=torch.int64).view(2, 5) % num_token_ids(model)
     captured: list[tuple[Tensor, ...]] = []
 
-    def run() -> Tensor | None:
+    def run() -> tuple[Tensor, ...] | None:
         with Capture(model, captured.append, parts=parts):
             return model(
                 input_ids=input_ids,
