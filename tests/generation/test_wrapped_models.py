@@ -1,5 +1,9 @@
 """Adapters, compiled wrappers and replaced forwards change nothing that the model does not say."""
 
+import gc
+import re
+import weakref
+
 import peft
 import pytest
 import torch
@@ -8,7 +12,9 @@ from best_of_cases import assert_same, said
 from decoding_cases import make_head
 from swift_bon import best_of_n
 from swift_bon.generation.batch_proof import prove_batches
+from swift_bon.models import proofs
 from swift_bon.models.forward import Response, response_states
+from swift_kernels import score_candidates
 from tiny_models import PAD, tiny_model, tiny_tokenizer
 from wrapped_models import WRAPPERS, with_replaced_forward
 
@@ -97,16 +103,82 @@ def test_learned_prompts_give_what_plain_generate_gives(kind):
 
 
 @pytest.mark.parametrize("kind", [peft.PromptTuningConfig, peft.PrefixTuningConfig])
-def test_states_after_learned_prompts_are_the_models_own(kind):
+def test_learned_prompts_are_trained_on_where_the_states_are_those_of_generate(kind):
+    """With other states a head would be trained on what it never scores."""
     model = learned_prompt(kind)
-    expected = []
-    for response in RESPONSES:
-        ids = torch.tensor([[*RENDERED[response.prompt], *response.token_ids]])
-        with torch.no_grad():
-            outputs = model(
-                input_ids=ids, attention_mask=torch.ones_like(ids), output_hidden_states=True
-            )
-        length = len(response.token_ids)
-        every = torch.cat(outputs.hidden_states)[:, -length:]
-        expected.append(every[:, : response.num_scored])
-    torch.testing.assert_close(states(model), torch.cat(expected, dim=1), rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.normal_(std=0.5)
+    try:
+        states(model)
+    except ValueError as error:
+        assert re.search(
+            r"the adapter \(P\w+\) puts learned prompts before .* not trained", str(error)
+        )
+        return
+    (result,) = best_of_n(model, tiny_tokenizer(), "Why", make_head(), 3, seed=2, max_new_tokens=6)
+    for candidate in result.candidates:
+        assert scored_offline(model, candidate) == pytest.approx(candidate.score, abs=1e-4)
+
+
+def scored_offline(model, candidate) -> float:
+    ids = tiny_tokenizer()("<user>Why</s><assistant>", add_special_tokens=False)["input_ids"]
+    response = Response(0, candidate.token_ids, len(candidate.token_ids) - 1)
+    (batch,) = response_states(
+        model, [ids], [response], layers=(0, 1, 2, 3), pad_id=PAD, batch_size=1
+    )
+    return score_candidates(tuple(layer[None] for layer in batch.layers), make_head()).item()
+
+
+def test_an_activated_lora_is_refused_by_name():
+    config = peft.LoraConfig(task_type="CAUSAL_LM", alora_invocation_tokens=[5])
+    model = peft.get_peft_model(tiny_model("llama"), config).eval()
+    for call in (sample, states):
+        with pytest.raises(ValueError, match="the adapter is an activated LoRA"):
+            call(model)
+
+
+def drop_positions(module, args, kwargs):
+    kwargs.pop("position_ids", None)
+    return args, kwargs
+
+
+def with_hook(model):
+    model.register_forward_pre_hook(drop_positions, with_kwargs=True)
+
+
+def with_hook_inside(model):
+    model.transformer.register_forward_pre_hook(drop_positions, with_kwargs=True)
+
+
+def with_inputs_of_its_own(model):
+    inner = model.prepare_inputs_for_generation
+
+    def prepare(*args, **kwargs):
+        return drop_positions(None, None, inner(*args, **kwargs))[1]
+
+    model.prepare_inputs_for_generation = prepare
+
+
+@pytest.mark.parametrize("change", [with_hook, with_hook_inside, with_inputs_of_its_own])
+def test_what_is_changed_after_a_proof_is_proven_again(change):
+    """GPT-2 without its positions is wrong behind padding: prompts stand apart then."""
+    model = tiny_model("gpt2")
+    sample(model)
+    assert prove_batches(model).pads
+    change(model)
+    assert not prove_batches(model).pads
+    assert_same(sample(model, batch_size=64), sample(model, batch_size=1))
+
+
+def test_proofs_do_not_pile_up_and_let_the_model_go():
+    model = tiny_model("llama")
+    for _ in range(6):
+        with_replaced_forward(model)
+        prove_batches(model)
+    assert all(len(kept) <= 4 for kept in proofs._proofs[model].values())
+    reference = weakref.ref(model)
+    del model
+    gc.collect()
+    assert reference() is None

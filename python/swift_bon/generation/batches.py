@@ -12,6 +12,7 @@ from swift_bon.generation.scored_decoding import DecodedCandidates, ScoredDecodi
 from swift_bon.models.media import RenderedPrompt, repeat_media
 from swift_bon.models.padding import pad_rows, position_ids
 from swift_bon.models.proofs import Asked
+from swift_bon.models.rope_limit import rope_limit
 from swift_bon.models.vocabulary import input_device
 from swift_bon.models.wrappers import bare_model
 from swift_kernels import RewardHead
@@ -47,7 +48,8 @@ class Batches:
     """The candidates of some prompts, a batch at a time.
 
     Prompts of unequal length stand in one batch only where padding changes nothing: where that is
-    proven of the model, and where no logits processor of `generate` may see the padding. One of the
+    proven of the model, where no text goes beyond the limit of its positions (`rope_limit`), and
+    where no logits processor of `generate` may see the padding. One of the
     caller's own gets the padded prompts.
     Where the model reads more than text, a batch is of one prompt, whose inputs `generate` expands.
 
@@ -74,6 +76,8 @@ class Batches:
             self.generate_kwargs["use_cache"] = False
         pairs = zip(self.prompt_ids, self.media, strict=True)
         self.of_text = [ids for ids, media in pairs if not media]
+        if self._longest_text() > rope_limit(model):
+            self.proof = self.proof._replace(pads=False, shares=False)
         lengths = set(map(len, self.of_text))
         self.pads = self.proof.pads and (len(lengths) < 2 or not self._sees_padding())
 
@@ -114,6 +118,9 @@ class Batches:
                 "to custom_generate, so it cannot be scored; use a model that writes token by token"
             )
         return candidates_of(result, self.tokenizer, inputs["input_ids"].shape[1])
+
+    def _longest_text(self) -> int:
+        return max(map(len, self.prompt_ids), default=0) + self.generate_kwargs["max_new_tokens"]
 
     def _inputs(self, prompts: Sequence[Sequence[int]]) -> dict[str, Tensor]:
         device = input_device(self.model)

@@ -183,7 +183,10 @@ def _sample_and_score(
 def _feed_last_token(model, sequences: Tensor, prompt_length: int, model_kwargs: dict) -> None:
     """The one step that `generate` leaves out: the last sampled token goes through the model."""
     num_new = sequences.shape[1] - prompt_length
-    sequences = sequences.clamp(0, num_token_ids(model) - 1)  # `generate` never feeds this padding
+    known = num_token_ids(model)
+    newest = sequences[:, -1]
+    if bool(((newest < 0) | (newest >= known)).any()):  # padding that `generate` never feeds
+        sequences = sequences.clamp(0, known - 1)
     kwargs = dict(model_kwargs)
     mask = kwargs.get("attention_mask")
     if mask is not None:

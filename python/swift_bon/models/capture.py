@@ -34,9 +34,10 @@ class DecoderParts(NamedTuple):
 _verified_parts: "weakref.WeakKeyDictionary[PreTrainedModel, DecoderParts]" = (
     weakref.WeakKeyDictionary()
 )
-# It switches the whole model to evaluation mode. One that an interrupt left locked lets its own
-# thread in again.
+# A verification switches the whole model to evaluation mode, so that two at once could disturb each
+# other. An interrupt may leave the lock taken: its own thread gets in again, others after a while.
 _verify_lock = threading.RLock()
+LONGEST_WAIT_S = 10
 
 
 def find_decoder_parts(model: PreTrainedModel) -> DecoderParts:
@@ -46,10 +47,16 @@ def find_decoder_parts(model: PreTrainedModel) -> DecoderParts:
         ValueError: no list of blocks reproduces the model's own hidden states, bit for bit, or
             they are not all as wide as its config says.
     """
-    with _verify_lock:
+    if model in _verified_parts:
+        return _verified_parts[model]
+    is_locked = _verify_lock.acquire(timeout=LONGEST_WAIT_S)
+    try:
         if model not in _verified_parts:
             _verified_parts[model] = _search_decoder_parts(model)
         return _verified_parts[model]
+    finally:
+        if is_locked:
+            _verify_lock.release()
 
 
 def _search_decoder_parts(model: PreTrainedModel) -> DecoderParts:

@@ -1,6 +1,7 @@
 """One forward over stored candidates: the hidden states of their responses, token-packed."""
 
 import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +12,13 @@ from transformers import PreTrainedModel
 from swift_bon.candidates.records import PromptCandidates
 from swift_bon.models.memory import run_or_free
 from swift_bon.models.proofs import proven
-from swift_bon.models.response_runs import run_shared, run_whole, shares_prompts
+from swift_bon.models.response_runs import (
+    check_same_states,
+    run_shared,
+    run_whole,
+    shares_prompts,
+)
+from swift_bon.models.rope_limit import rope_limit
 
 
 class Response(NamedTuple):
@@ -106,8 +113,11 @@ def response_states(
     order = [index for index, response in enumerate(responses) if response.num_scored]
     # those of a prompt side by side, as they share its prefill
     order.sort(key=lambda index: (longest[responses[index].prompt], responses[index].prompt))
+    check_same_states(model)
+    limit = rope_limit(model)
     while order:
-        batch = order[:batch_size]
+        sides = itertools.groupby(order, lambda index: lengths[index] > limit)
+        batch = list(itertools.islice(next(sides)[1], batch_size))
         rows = [responses[index] for index in batch]
         forward = functools.partial(_forward, model, rendered, rows, layers, pad_id)
         states = run_or_free(forward, batch)
@@ -131,7 +141,9 @@ def _forward(
     rows = [numbers.index(response.prompt) for response in responses]
     prompts = [rendered[number] for number in numbers]
     token_ids = [response.token_ids for response in responses]
-    run = run_shared if proven(model, shares_prompts) else run_whole
+    longest = max(len(rendered[r.prompt]) + len(r.token_ids) for r in responses)
+    shares = longest <= rope_limit(model) and proven(model, shares_prompts)
+    run = run_shared if shares else run_whole
     states = run(model, prompts, rows, token_ids, layers, pad_id)
     num_scored = [response.num_scored for response in responses]
     counts = torch.tensor(num_scored, dtype=torch.int64, device="cpu")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from transformers import Pipeline, PreTrainedModel, PreTrainedTokenizerBase
 
 from swift_bon.models.chat_templates import text_tokenizer
-from swift_bon.models.wrappers import bare_model
+from swift_bon.models.wrappers import bare_model, check_adapter
 
 LOAD = "load both with model, tokenizer = swift_bon.load_model("
 NEEDED = ("config", "generate", "get_input_embeddings")  # of a model of another library
@@ -50,6 +50,7 @@ def check_model(model: Any) -> None:
         raise TypeError(
             f"model is {kind}, expected a causal language model of transformers; {LOAD}...)"
         )
+    check_adapter(model)
     check_decoder_only(bare)
     _check_states(bare)
 

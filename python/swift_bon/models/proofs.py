@@ -1,16 +1,16 @@
 """What running a model has proven about it, once for each state that the model is in."""
 
-import threading
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
+from swift_bon.models.model_state import model_state
 from swift_bon.models.vocabulary import input_device
-from swift_bon.models.wrappers import bare_model, learns_prompts
+from swift_bon.models.wrappers import bare_model
 
 Proof = TypeVar("Proof")
 
@@ -26,28 +26,23 @@ MODEL_ERRORS = (
 )
 ROUNDING = 1e-2  # of the spread: two ways of one computation differ by less, others by more
 
-_proofs: "weakref.WeakKeyDictionary[nn.Module, dict[Hashable, Any]]" = weakref.WeakKeyDictionary()
-_lock = threading.RLock()
+KEPT = 4  # proofs of one kind for each model: as many states as somebody switches between
+
+_proofs: "weakref.WeakKeyDictionary[nn.Module, dict[str, list[tuple[Any, Any]]]]" = (
+    weakref.WeakKeyDictionary()
+)
 
 
 def proven(model: Any, prove: Callable[[Any], Proof]) -> Proof:
-    """What `prove` says of a model, asked again once the model was wrapped or switched."""
-    key = (prove.__qualname__, _state(model))
-    with _lock:
-        known = _proofs.setdefault(bare_model(model), {})
-        if key not in known:
-            known[key] = prove(model)
-        return known[key]
-
-
-def _state(model: Any) -> Hashable:
-    modules = [
-        (id(type(module)), id(module.__dict__.get("forward")), module.training)
-        for module in model.modules()
-    ]
-    bare = bare_model(model)
-    attention = getattr(bare.config, "_attn_implementation", None)
-    return hash(tuple(modules)), bare.dtype, attention, learns_prompts(model)
+    """What `prove` says of a model, asked again once the model was wrapped, hooked or switched."""
+    known = _proofs.setdefault(bare_model(model), {}).setdefault(prove.__qualname__, [])
+    state = model_state(model)
+    for earlier, proof in [*known]:
+        if earlier == state:
+            return proof
+    proof = prove(model)  # without a lock: two threads may prove the same, and find the same
+    known[:] = [(model_state(model), proof), *known[: KEPT - 1]]
+    return proof
 
 
 class Asked:

@@ -141,3 +141,42 @@ def _special_ids(bare: Any) -> list[int]:
 def _is_given_positions(model: Any) -> bool:
     """Whether `generate` gives this model its positions, as it is asked itself."""
     return ask_generate(model).model_kwargs.get("position_ids") is not None
+
+
+def check_same_states(model: Any) -> None:
+    """A model with learned prompts has the same states in one forward as while it generates.
+
+    Raises:
+        ValueError: a head would be trained on other states than it scores.
+    """
+    if learns_prompts(model) and not proven(model, _gives_same_states):
+        raise ValueError(
+            f"the adapter ({model.active_peft_config.peft_type.value}) puts learned prompts before "
+            "each text, and with this version of peft the states of a text are others while it is "
+            "generated; candidates can be generated and scored, but not trained on"
+        )
+
+
+def _gives_same_states(model: Any) -> bool:
+    bare = bare_model(model)
+    ids = [number % num_token_ids(bare) for number in range(1, 60, 7)]
+    layers = range(num_hidden_layers(bare) + 1)
+    captured: list[tuple[Tensor, ...]] = []
+    input_ids = torch.tensor([ids], dtype=torch.int64, device=input_device(bare))
+    options = {"max_new_tokens": 4, "min_new_tokens": 4, "num_return_sequences": 1, "num_beams": 1}
+    with contextlib.suppress(*MODEL_ERRORS):
+        with Capture(bare, captured.append, layers=layers, newest_only=True):
+            output = model.generate(
+                input_ids=input_ids,
+                attention_mask=torch.ones_like(input_ids),
+                do_sample=False,
+                return_dict_in_generate=False,
+                **options,
+            )
+        written = output[0, len(ids) :].tolist()[:3]
+        whole = run_whole(model, [ids], [0], [written], layers, 0)
+        return all(
+            agree(torch.cat([step[index] for step in captured[1:]], dim=1), layer, bare.dtype)
+            for index, layer in enumerate(whole)
+        )
+    return False

@@ -33,3 +33,17 @@ def learns_prompts(model: Any) -> bool:
     """Whether PEFT puts learned tokens or keys before each prompt, outside of the bare model."""
     config = getattr(uncompiled_model(model), "active_peft_config", None)
     return bool(getattr(config, "is_prompt_learning", False))
+
+
+def check_adapter(model: Any) -> None:
+    """An adapter that is at work from some token on depends on the call, not on the text alone.
+
+    Raises:
+        ValueError: it is an activated LoRA.
+    """
+    config = getattr(uncompiled_model(model), "active_peft_config", None)
+    if getattr(config, "alora_invocation_tokens", None):
+        raise ValueError(
+            "the adapter is an activated LoRA (aLoRA), which is at work from its invocation tokens "
+            "on, so that what is read depends on the call; merge it, or train it as a plain LoRA"
+        )

@@ -1,0 +1,57 @@
+"""What a model computes with, besides its weights: a change of it makes proofs of it void."""
+
+import weakref
+from collections.abc import Hashable
+from typing import Any
+
+from swift_bon.models.capture import Capture
+from swift_bon.models.wrappers import bare_model, learns_prompts
+
+OWN_HOOKS = ("transformers.",)  # its hooks collect outputs and change none
+
+
+def model_state(model: Any) -> tuple[Hashable, ...]:
+    """Equal as long as nobody replaces or hooks a part of the model, or switches its mode.
+
+    Parts are held weakly: what was replaced is gone, and equal to nothing that comes after it.
+    """
+    bare = bare_model(model)
+    return (
+        bare.dtype,
+        getattr(bare.config, "_attn_implementation", None),
+        learns_prompts(model),
+        _mark(bare.prepare_inputs_for_generation),
+        *(
+            (
+                type(module),
+                module.training,
+                _mark(type(module).forward),
+                _mark(module.__dict__.get("forward")),
+                *(_mark(hook) for hook in _hooks(module)),
+            )
+            for module in model.modules()
+        ),
+    )
+
+
+def _hooks(module: Any) -> list[Any]:
+    hooks = [*module._forward_pre_hooks.values(), *module._forward_hooks.values()]
+    return [
+        hook
+        for hook in hooks
+        if not isinstance(getattr(hook, "__self__", None), Capture)
+        and not str(getattr(hook, "__module__", "")).startswith(OWN_HOOKS)
+    ]
+
+
+def _mark(function: Any) -> Hashable:
+    """A function, or a method and whose it is; methods are made anew each time they are asked."""
+    parts = (getattr(function, "__func__", function), getattr(function, "__self__", None))
+    return tuple(None if part is None else _reference(part) for part in parts)
+
+
+def _reference(part: Any) -> Hashable:
+    try:
+        return weakref.ref(part)
+    except TypeError:  # of C, which is never replaced by another one in the same place
+        return id(part)
