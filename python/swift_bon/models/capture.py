@@ -34,8 +34,8 @@ class DecoderParts(NamedTuple):
 _verified_parts: "weakref.WeakKeyDictionary[PreTrainedModel, DecoderParts]" = (
     weakref.WeakKeyDictionary()
 )
-# A verification switches the whole model to evaluation mode, so that two at once could disturb each
-# other. An interrupt may leave the lock taken: its own thread gets in again, others after a while.
+# Two verifications at once could disturb each other: they switch the model to evaluation mode. An
+# interrupt may leave the lock taken: its own thread gets in again, others after a while.
 _verify_lock = threading.RLock()
 LONGEST_WAIT_S = 10
 
@@ -47,16 +47,15 @@ def find_decoder_parts(model: PreTrainedModel) -> DecoderParts:
         ValueError: no list of blocks reproduces the model's own hidden states, bit for bit, or
             they are not all as wide as its config says.
     """
-    if model in _verified_parts:
-        return _verified_parts[model]
-    is_locked = _verify_lock.acquire(timeout=LONGEST_WAIT_S)
-    try:
-        if model not in _verified_parts:
-            _verified_parts[model] = _search_decoder_parts(model)
-        return _verified_parts[model]
-    finally:
-        if is_locked:
-            _verify_lock.release()
+    if model not in _verified_parts:
+        is_locked = _verify_lock.acquire(timeout=LONGEST_WAIT_S)
+        try:
+            if model not in _verified_parts:
+                _verified_parts[model] = _search_decoder_parts(model)
+        finally:
+            if is_locked:
+                _verify_lock.release()
+    return _verified_parts[model]
 
 
 def _search_decoder_parts(model: PreTrainedModel) -> DecoderParts:
@@ -82,20 +81,15 @@ def _search_decoder_parts(model: PreTrainedModel) -> DecoderParts:
 def _reproduces_hidden_states(model: PreTrainedModel, parts: DecoderParts) -> bool:
     """One short forward, batch of 2 with left padding, captured both ways at once."""
     device = input_device(model)
-    attention_mask = torch.tensor(
-        [[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]], device=device, dtype=torch.int64
-    )
+    mask = [[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]]
+    attention_mask = torch.tensor(mask, device=device, dtype=torch.int64)
     input_ids = torch.arange(10, device=device, dtype=torch.int64).view(2, 5) % num_token_ids(model)
     captured: list[tuple[Tensor, ...]] = []
 
     def run() -> tuple[Tensor, ...] | None:
         with Capture(model, captured.append, parts=parts):
-            return model(
-                input_ids=input_ids,
-                attention_mask=attention_mask,
-                output_hidden_states=True,
-                use_cache=False,
-            ).hidden_states
+            inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+            return model(**inputs, output_hidden_states=True, use_cache=False).hidden_states
 
     try:
         expected = in_evaluation_mode(model, run)
@@ -143,9 +137,8 @@ class Capture:
             keeps none of the others alive.
         parts: where to hook; None finds and verifies them.
 
-    Forwards of other threads pass by unseen, so two threads may generate with one model. A second
-    capture of one model in one thread is refused with a RuntimeError. An interrupt may leave hooks
-    behind, wherever it comes: they do nothing, and the next capture removes them.
+    Forwards of other threads pass by unseen. A second capture of one model in one thread is refused
+    with a RuntimeError. Hooks that an interrupt left do nothing, and the next capture removes them.
     """
 
     def __init__(
