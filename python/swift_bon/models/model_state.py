@@ -4,16 +4,14 @@ import weakref
 from collections.abc import Hashable
 from typing import Any
 
-from swift_bon.models.capture import Capture
 from swift_bon.models.wrappers import bare_model, learns_prompts
-
-OWN_HOOKS = ("transformers.",)  # its hooks collect outputs and change none
 
 
 def model_state(model: Any) -> tuple[Hashable, ...]:
-    """Equal as long as nobody replaces or hooks a part of the model, or switches its mode.
+    """Equal as long as nobody replaces a part of the model, or switches its mode.
 
     Parts are held weakly: what was replaced is gone, and equal to nothing that comes after it.
+    Hooks do not count, as most of them only look on.
     """
     bare = bare_model(model)
     return (
@@ -27,21 +25,10 @@ def model_state(model: Any) -> tuple[Hashable, ...]:
                 module.training,
                 _mark(type(module).forward),
                 _mark(module.__dict__.get("forward")),
-                *(_mark(hook) for hook in _hooks(module)),
             )
             for module in model.modules()
         ),
     )
-
-
-def _hooks(module: Any) -> list[Any]:
-    hooks = [*module._forward_pre_hooks.values(), *module._forward_hooks.values()]
-    return [
-        hook
-        for hook in hooks
-        if not isinstance(getattr(hook, "__self__", None), Capture)
-        and not str(getattr(hook, "__module__", "")).startswith(OWN_HOOKS)
-    ]
 
 
 def _mark(function: Any) -> Hashable:

@@ -34,7 +34,7 @@ _proofs: "weakref.WeakKeyDictionary[nn.Module, dict[str, list[tuple[Any, Any]]]]
 
 
 def proven(model: Any, prove: Callable[[Any], Proof]) -> Proof:
-    """What `prove` says of a model, asked again once the model was wrapped, hooked or switched."""
+    """What `prove` says of a model, asked again once the model was wrapped or switched."""
     known = _proofs.setdefault(bare_model(model), {}).setdefault(prove.__qualname__, [])
     state = model_state(model)
     for earlier, proof in [*known]:
