@@ -244,4 +244,4 @@ class RewardHead(
 def _device_with_memory() -> torch.device:
     """The default one, but for "meta", which would drop the weights without a word."""
     device = torch.get_default_device()
-    return torch.device("cpu") if device.type == "meta" else device
+    return CPU if device.type == "meta" else device

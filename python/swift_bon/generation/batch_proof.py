@@ -20,7 +20,7 @@ from swift_bon.models.prefix import (
     share_prefill,
     take_tokens,
 )
-from swift_bon.models.proofs import MODEL_ERRORS, agree, proven
+from swift_bon.models.proofs import MODEL_ERRORS, PLAINLY, agree, proven
 from swift_bon.models.vocabulary import input_device, num_token_ids
 from swift_bon.models.wrappers import bare_model
 
@@ -56,13 +56,7 @@ def _prove(model: Any) -> BatchProof:
         model.generate(
             input_ids=input_ids,
             attention_mask=attention_mask,
-            custom_generate=probe,
-            num_beams=1,
-            num_return_sequences=1,
-            min_length=0,
-            max_new_tokens=2,
-            pad_token_id=0,
-            stop_strings=None,  # for a configured one `generate` wants a tokenizer
+            **{**PLAINLY, "custom_generate": probe, "max_new_tokens": 2},
         )
     return probe.proof
 

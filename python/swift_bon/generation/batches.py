@@ -49,8 +49,9 @@ class Batches:
 
     Prompts of unequal length stand in one batch only where padding changes nothing: where that is
     proven of the model, where no text goes beyond the limit of its positions (`rope_limit`), and
-    where no logits processor of `generate` may see the padding. One of the
-    caller's own gets the padded prompts.
+    where no logits processor of `generate` may see the padding. One of the caller's own gets the
+    padded prompts.
+
     Where the model reads more than text, a batch is of one prompt, whose inputs `generate` expands.
 
     Args:

@@ -13,6 +13,7 @@ from swift_bon.candidates.records import PromptCandidates
 from swift_bon.models.memory import run_or_free
 from swift_bon.models.proofs import proven
 from swift_bon.models.response_runs import (
+    Texts,
     check_same_states,
     run_shared,
     run_whole,
@@ -140,11 +141,11 @@ def _forward(
     numbers = sorted({response.prompt for response in responses})
     rows = [numbers.index(response.prompt) for response in responses]
     prompts = [rendered[number] for number in numbers]
-    token_ids = [response.token_ids for response in responses]
+    texts = Texts(prompts, rows, [response.token_ids for response in responses], pad_id)
     longest = max(len(rendered[r.prompt]) + len(r.token_ids) for r in responses)
     shares = longest <= rope_limit(model) and proven(model, shares_prompts)
     run = run_shared if shares else run_whole
-    states = run(model, prompts, rows, token_ids, layers, pad_id)
+    states = run(model, texts, layers)
     num_scored = [response.num_scored for response in responses]
     counts = torch.tensor(num_scored, dtype=torch.int64, device="cpu")
     places = torch.arange(states[0].shape[1], dtype=torch.int64, device="cpu")

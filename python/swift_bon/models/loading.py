@@ -74,26 +74,26 @@ def load_model(
         model, tokenizer = load_model(base, dtype=dtype, device=device)
         return load_adapter(model, name), tokenizer
     check_source(name, "model", CONFIG_NAME)
-    tokenizer = _load_tokenizer(name, "model")
-    loaded = _load_whole(name, dtype)
-    if name == EMBEDDED_NAME:
-        loaded.name_or_path = EMBEDDED_NAME  # what heads record, wherever the cache lies
-    return loaded.to(device).eval(), tokenizer
-
-
-def _load_whole(name: str, dtype: torch.dtype | str | None) -> Any:
-    """A model all of whose weights are in its checkpoint."""
-    with from_hub(name, "model") as options, without_progress_bars():
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            _source(name), dtype=dtype or "auto", output_loading_info=True, **options
-        )
-    model, info = loaded
+    with from_hub(name, "model") as options:  # asked once for both
+        tokenizer = _load_tokenizer(name, options)
+        loaded, info = _load_weights(name, dtype, options)
+    _check_vocabulary(name, tokenizer)
     if info["missing_keys"]:
         raise ValueError(
             f"model is {name!r}, which has no weights for {', '.join(sorted(info['missing_keys']))}"
             ", so that they would be random; give a checkpoint of a causal language model"
         )
-    return model
+    if name == EMBEDDED_NAME:
+        loaded.name_or_path = EMBEDDED_NAME  # what heads record, wherever the cache lies
+    return loaded.to(device).eval(), tokenizer
+
+
+def _load_weights(name: str, dtype: torch.dtype | str | None, options: dict[str, bool]) -> Any:
+    """The model, and what transformers says of its checkpoint."""
+    with without_progress_bars():
+        return AutoModelForCausalLM.from_pretrained(
+            _source(name), dtype=dtype or "auto", output_loading_info=True, **options
+        )
 
 
 def load_tokenizer(name: str = EMBEDDED_NAME) -> PreTrainedTokenizerBase:
@@ -105,21 +105,24 @@ def load_tokenizer(name: str = EMBEDDED_NAME) -> PreTrainedTokenizerBase:
     'Hello there'
     """
     check_source(name, "tokenizer")
-    return _load_tokenizer(name, "tokenizer")
+    with from_hub(name, "tokenizer") as options:
+        tokenizer = _load_tokenizer(name, options)
+    _check_vocabulary(name, tokenizer)
+    return tokenizer
 
 
-def _load_tokenizer(name: str, what: str) -> PreTrainedTokenizerBase:
-    """`what`: errors call the name so, where it stands for nothing."""
+def _load_tokenizer(name: str, options: dict[str, bool]) -> PreTrainedTokenizerBase:
     try:
-        with from_hub(name, what) as options:
-            tokenizer = AutoTokenizer.from_pretrained(_source(name), padding_side="left", **options)
+        return AutoTokenizer.from_pretrained(_source(name), padding_side="left", **options)
     except (ValueError, OSError) as error:
         if not Path(name).is_dir() or RUNS_CODE in str(error):
             raise
         raise no_tokenizer(name) from error
-    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):  # made out of nothing
+
+
+def _check_vocabulary(name: str, tokenizer: PreTrainedTokenizerBase) -> None:
+    if tokenizer.get_vocab().keys() <= set(tokenizer.all_special_tokens):  # made out of nothing
         raise no_tokenizer(name)
-    return tokenizer
 
 
 def _source(name: str) -> str | Path:

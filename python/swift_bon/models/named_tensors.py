@@ -13,7 +13,7 @@ from torch._dynamo import OptimizedModule
 from transformers.pytorch_utils import Conv1D
 
 from swift_bon.models.interrupts import in_evaluation_mode
-from swift_bon.models.wrappers import bare_model
+from swift_bon.models.wrappers import bare_model, learns_prompts, uncompiled_model
 
 ROUNDING = 4  # steps of the dtype, by which an adapter without effect may be off
 INSIDE = {"base_layer": "adapter_layer_names", "original_module": "active_adapters"}
@@ -76,10 +76,9 @@ def _inside(module: nn.Module) -> nn.Module | None:
 
 def prompt_weights(model: Any) -> dict[str, Tensor]:
     """What prompt and prefix tuning write before each prompt: no layer has it."""
-    while isinstance(model, OptimizedModule):
-        model = model._orig_mod
-    if not getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False):
+    if not learns_prompts(model):
         return {}
+    model = uncompiled_model(model)
     encoder = model.prompt_encoder[model.active_adapter]
     return {f"prompt_encoder.{name}": tensor for name, tensor in encoder.named_parameters()}
 

@@ -24,6 +24,14 @@ MODEL_ERRORS = (
     TypeError,
     ValueError,
 )
+# Options of `generate` for a proof, whatever the model is configured for
+PLAINLY: dict[str, Any] = {
+    "num_beams": 1,
+    "num_return_sequences": 1,
+    "min_length": 0,
+    "pad_token_id": 0,
+    "stop_strings": None,  # for a configured one it wants a tokenizer
+}
 ROUNDING = 1e-2  # of the spread: two ways of one computation differ by less, others by more
 
 KEPT = 4  # proofs of one kind for each model: as many states as somebody switches between
@@ -41,7 +49,7 @@ def proven(model: Any, prove: Callable[[Any], Proof]) -> Proof:
         if earlier == state:
             return proof
     proof = prove(model)  # without a lock: two threads may prove the same, and find the same
-    known[:] = [(model_state(model), proof), *known[: KEPT - 1]]
+    known[:] = [(state, proof), *known[: KEPT - 1]]
     return proof
 
 
@@ -71,12 +79,8 @@ def ask_generate(model: Any) -> Asked:
     asked = Asked()
     input_ids = torch.ones(1, 2, dtype=torch.int64, device=input_device(model))
     mask = torch.ones_like(input_ids)
-    options: dict[str, Any] = {"num_beams": 1, "min_length": 0, "max_new_tokens": 1}
-    options |= {
-        "num_return_sequences": 1,
-        "stop_strings": None,
-    }  # for a configured one `generate` wants a tokenizer
-    model.generate(input_ids, attention_mask=mask, custom_generate=asked, **options)
+    options = {**PLAINLY, "custom_generate": asked, "max_new_tokens": 1}
+    model.generate(input_ids, attention_mask=mask, **options)
     return asked
 
 

@@ -6,7 +6,7 @@ model as it was given, which is right by construction, but for what `generate` d
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,27 +16,26 @@ from swift_bon.models.capture import Capture
 from swift_bon.models.identity import num_hidden_layers
 from swift_bon.models.padding import pad_rows, position_ids
 from swift_bon.models.prefix import CACHE_ARGUMENT, find_cache, repeat_cache
-from swift_bon.models.proofs import MODEL_ERRORS, agree, ask_generate, proven
+from swift_bon.models.proofs import MODEL_ERRORS, PLAINLY, agree, ask_generate, proven
 from swift_bon.models.vocabulary import input_device, num_token_ids
 from swift_bon.models.wrappers import bare_model, learns_prompts
 
 
-def run_shared(
-    model: Any,
-    prompts: Sequence[Sequence[int]],
-    rows: list[int],
-    token_ids: Sequence[Sequence[int]],
-    layers: Sequence[int],
-    pad_id: int,
-) -> tuple[Tensor, ...]:
+class Texts(NamedTuple):
+    """Responses behind their prompts."""
+
+    prompts: Sequence[Sequence[int]]  # token ids of each, `[P]`
+    rows: list[int]  # for each response the number of its prompt, `[N]`
+    token_ids: Sequence[Sequence[int]]  # of each response, `[N]`
+    pad_id: int = 0
+
+
+def run_shared(model: Any, texts: Texts, layers: Sequence[int]) -> tuple[Tensor, ...]:
     """The states of responses, L tensors `[N, T, H]`, right-padded; each prompt runs once.
 
     It is the decoder that runs, not what stands around it: whether that is right must be proven.
-
-    Args:
-        prompts: `[P]`; rows: for each response the number of its prompt, `[N]`.
-        token_ids: of each response.
     """
+    prompts, rows, token_ids, pad_id = texts
     bare = bare_model(model)
     decoder, device = bare.get_decoder(), input_device(bare)
     padded = pad_rows(prompts, pad_id, device)
@@ -74,22 +73,15 @@ def fill_prompts(
     return {} if cache is None else {CACHE_ARGUMENT: repeat_cache(cache, rows, input_ids.device)}
 
 
-def run_whole(
-    model: Any,
-    prompts: Sequence[Sequence[int]],
-    rows: list[int],
-    token_ids: Sequence[Sequence[int]],
-    layers: Sequence[int],
-    pad_id: int,
-) -> tuple[Tensor, ...]:
+def run_whole(model: Any, texts: Texts, layers: Sequence[int]) -> tuple[Tensor, ...]:
     """As `run_shared`, by the model as it was given: nothing before a prompt, nothing shared.
 
     Positions are those that `generate` gives, which some models would not make themselves.
     """
+    prompts, rows, token_ids, pad_id = texts
     bare = bare_model(model)
-    device = input_device(bare)
-    texts = [[*prompts[row], *ids] for row, ids in zip(rows, token_ids, strict=True)]
-    inputs = pad_rows(texts, pad_id, device, "right")
+    whole = [[*prompts[row], *ids] for row, ids in zip(rows, token_ids, strict=True)]
+    inputs = pad_rows(whole, pad_id, input_device(bare), "right")
     if not learns_prompts(model) and proven(model, _is_given_positions):
         inputs["position_ids"] = position_ids(inputs["attention_mask"])
     captured: list[tuple[Tensor, ...]] = []
@@ -114,11 +106,11 @@ def shares_prompts(model: Any) -> bool:
         return False
     ids = [number % num_token_ids(bare) for number in range(1, 80, 7)]
     special = _special_ids(bare)
-    prompts, rows, responses = [ids[:2], ids[2:9]], [0, 0, 1], [ids[9:], special, ids[3:6]]
+    responses = [ids[9:], special, ids[3:6]]
+    texts = Texts([ids[:2], ids[2:9]], [0, 0, 1], responses)
     layers = range(num_hidden_layers(bare) + 1)
     with contextlib.suppress(*MODEL_ERRORS):
-        shared = run_shared(model, prompts, rows, responses, layers, 0)
-        whole = run_whole(model, prompts, rows, responses, layers, 0)
+        shared, whole = (run(model, texts, layers) for run in (run_shared, run_whole))
         return all(
             agree(mine[row, : len(ids)], other[row, : len(ids)], bare.dtype)
             for mine, other in zip(shared, whole, strict=True)
@@ -163,18 +155,17 @@ def _gives_same_states(model: Any) -> bool:
     layers = range(num_hidden_layers(bare) + 1)
     captured: list[tuple[Tensor, ...]] = []
     input_ids = torch.tensor([ids], dtype=torch.int64, device=input_device(bare))
-    options = {"max_new_tokens": 4, "min_new_tokens": 4, "num_return_sequences": 1, "num_beams": 1}
+    options = {**PLAINLY, "max_new_tokens": 4, "min_new_tokens": 4, "do_sample": False}
     with contextlib.suppress(*MODEL_ERRORS):
         with Capture(bare, captured.append, layers=layers, newest_only=True):
             output = model.generate(
                 input_ids=input_ids,
                 attention_mask=torch.ones_like(input_ids),
-                do_sample=False,
                 return_dict_in_generate=False,
                 **options,
             )
         written = output[0, len(ids) :].tolist()[:3]
-        whole = run_whole(model, [ids], [0], [written], layers, 0)
+        whole = run_whole(model, Texts([ids], [0], [written]), layers)
         return all(
             agree(torch.cat([step[index] for step in captured[1:]], dim=1), layer, bare.dtype)
             for index, layer in enumerate(whole)

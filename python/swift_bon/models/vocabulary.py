@@ -1,5 +1,6 @@
 """Which token ids a model takes, on which device, and which of them may stand for padding."""
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,7 +38,8 @@ def input_device(model: Any) -> torch.device:
         device = _execution_device(module)
         if device is not None:
             return device
-    tensors = [*embedding.parameters(), *embedding.buffers(), *bare.parameters(), *bare.buffers()]
+    parts = ((module.parameters(), module.buffers()) for module in (embedding, bare))
+    tensors = itertools.chain.from_iterable(itertools.chain.from_iterable(parts))
     real = (tensor.device for tensor in tensors if not tensor.is_meta)
     return next(real, torch.device("cpu"))
 

@@ -29,10 +29,14 @@ def uncompiled_model(model: Any) -> Any:
     return model
 
 
+def _adapter_config(model: Any) -> Any:
+    """Of the adapter at work, where PEFT stands around the model; else None."""
+    return getattr(uncompiled_model(model), "active_peft_config", None)
+
+
 def learns_prompts(model: Any) -> bool:
     """Whether PEFT puts learned tokens or keys before each prompt, outside of the bare model."""
-    config = getattr(uncompiled_model(model), "active_peft_config", None)
-    return bool(getattr(config, "is_prompt_learning", False))
+    return bool(getattr(_adapter_config(model), "is_prompt_learning", False))
 
 
 def check_adapter(model: Any) -> None:
@@ -41,8 +45,7 @@ def check_adapter(model: Any) -> None:
     Raises:
         ValueError: it is an activated LoRA.
     """
-    config = getattr(uncompiled_model(model), "active_peft_config", None)
-    if getattr(config, "alora_invocation_tokens", None):
+    if getattr(_adapter_config(model), "alora_invocation_tokens", None):
         raise ValueError(
             "the adapter is an activated LoRA (aLoRA), which is at work from its invocation tokens "
             "on, so that what is read depends on the call; merge it, or train it as a plain LoRA"
