@@ -76,8 +76,8 @@ def load_model(
     check_source(name, "model", CONFIG_NAME)
     with from_hub(name, "model") as options:  # asked once for both
         tokenizer = _load_tokenizer(name, options)
+        _check_vocabulary(name, tokenizer)  # before the weights, which may be large
         loaded, info = _load_weights(name, dtype, options)
-    _check_vocabulary(name, tokenizer)
     if info["missing_keys"]:
         raise ValueError(
             f"model is {name!r}, which has no weights for {', '.join(sorted(info['missing_keys']))}"
