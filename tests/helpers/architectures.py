@@ -94,7 +94,7 @@ def find_outcome(family: Family) -> tuple[str, str]:
     try:
         options = {"attention_mask": torch.ones_like(ids), "pad_token_id": PAD}
         model.generate(ids, max_new_tokens=3, **options)
-    except Exception as error:
+    except Exception as error:  # any that a model may raise on a text; it stands in the record
         return (
             (REFUSED, refusal)
             if model.config.is_encoder_decoder
@@ -144,8 +144,8 @@ def find_refusal(model) -> str | None:
     except (TypeError, ValueError, NotImplementedError) as error:
         (last,) = traceback.extract_tb(error.__traceback__)[-1:]
         return in_one_line(error) if last.filename.startswith(OURS) else None
-    except Exception:
-        return None  # the doctor says which
+    except Exception:  # any that a model may raise: the doctor says which
+        return None
     return None
 
 

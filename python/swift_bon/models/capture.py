@@ -178,7 +178,7 @@ class Capture:
                     blocks[index].register_forward_pre_hook(self._take_input, with_kwargs=True)
             decoder.register_forward_pre_hook(self._start)
             decoder.register_forward_hook(self._finish)
-        except BaseException:
+        except BaseException:  # an interrupt among them: no hook stays behind
             self._close()
             raise
         return self
